@@ -1,0 +1,2 @@
+//! Consistency checkers: histories in, verdicts with their reasons out.
+pub mod history;

@@ -1,0 +1,1 @@
+//! Nodes as processes in network namespaces, their links, and the heal journal

@@ -1,0 +1,1 @@
+//! Faults, plans and their evidence: armed, effective, healed

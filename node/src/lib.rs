@@ -1,0 +1,1 @@
+//! The reference store: replicated, elastickv's flags and wire, seeded bugs

@@ -1,0 +1,1 @@
+//! One module per store: launch, readiness, clients, error classes

@@ -1,0 +1,1 @@
+//! Seeded generators, the client loop and the recorder of histories
