@@ -1,1 +1,43 @@
-fn main() {}
+//! The command line of keyquake: reads the words, runs one command, exits with
+//! the code that `docs/verdicts.md` lists.
+//!
+//! Nothing here may start a thread before `enter_own_network` was called: the
+//! kernel lets only a single-threaded process make a user namespace.
+
+mod cli;
+mod commands;
+mod exit;
+mod host;
+mod judging;
+mod plan;
+mod progress;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // The store's flags are elastickv's, in Go's style, which clap can't read.
+    let mut words = std::env::args_os();
+    if words.nth(1).is_some_and(|word| word == "node") {
+        return keyquake_node::main(words);
+    }
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Run(args) => commands::run::run(args),
+        Command::Plan(args) => commands::plan::print(args),
+        Command::Check(args) => commands::check::check(args),
+        Command::Report(args) => commands::report::report(args),
+        Command::List(args) => commands::list::list(args),
+        Command::Heal(args) => commands::heal::heal(args),
+        Command::Faults(args) => commands::catalogue::faults(args),
+        Command::Bugs(args) => commands::catalogue::bugs(args),
+        Command::Invariants(args) => commands::catalogue::invariants(args),
+        // Only for the help text: `node` was taken above.
+        Command::Node => unreachable!("the first word `node` is handled before clap"),
+    };
+    exit::code_of(outcome)
+}

@@ -1,1 +1,23 @@
-//! Faults, plans and their evidence: armed, effective, healed
+//! Faults, plans and their evidence: armed, effective, healed.
+//!
+//! A plan's schedule ([`PlannedFault`]) is explicit: either written by hand or
+//! drawn from a seed ([`draw`]). [`run`] carries it out on a cluster. Each fault
+//! must show that it took effect, and that it was undone; one that can't is
+//! recorded as [`Step::Ineffective`] or [`Step::HealFailed`], never passed over.
+
+mod active;
+mod catalogue;
+mod draw;
+mod faults;
+mod record;
+mod runner;
+mod schedule;
+mod target;
+
+pub use active::{ActiveFault, ActiveFaults};
+pub use catalogue::{FaultInfo, FaultName, UnknownFault, catalogue};
+pub use draw::draw;
+pub use record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
+pub use runner::{Health, LeaderFinder, run};
+pub use schedule::{PlannedFault, ScheduleError, parse, to_toml, validate};
+pub use target::Target;

@@ -1,1 +1,15 @@
-//! The run store and its reports
+//! The run store and its reports.
+//!
+//! A run is a folder: [`Runs`] makes, finds and lists them, [`RunFolder`] knows
+//! the files inside. [`Report`] turns a history and its judgement into what
+//! people read: a page, a JUnit file, a few lines for the terminal.
+
+mod invariants;
+mod report;
+mod run_info;
+mod store;
+
+pub use invariants::{INVARIANTS, Invariant, meaning};
+pub use report::{Report, Summary};
+pub use run_info::{BinaryInfo, HostInfo, NetworkInfo, NodeInfo, PhaseTiming, RUN_FORMAT, RunInfo};
+pub use store::{ListedRun, RunFolder, Runs, StoreError, VERDICT_FORMAT, digest_file};

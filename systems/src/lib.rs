@@ -1,1 +1,13 @@
-//! One module per store: launch, readiness, clients, error classes
+//! One module per store: launch, readiness, clients, error classes.
+//!
+//! The rest of the suite sees a [`System`]: how the store is started, when it is ready, who
+//! leads it, and how clients reach it. The reference store and elastickv share one module, as
+//! they speak the same wire.
+
+pub mod elastickv;
+mod leader_watch;
+mod system;
+
+pub use elastickv::{Elastickv, Reference};
+pub use leader_watch::LeaderWatch;
+pub use system::{System, SystemError, SystemName, SystemOptions, system};

@@ -1,2 +1,13 @@
 //! Consistency checkers: histories in, verdicts with their reasons out.
+//!
+//! [`history`] holds what happened, [`register`] decides linearizability of registers,
+//! [`list_append`] isolation of list-append transactions. A broken guarantee comes as a
+//! [`Finding`]: its name in the field, the few operations it takes to see it, and one
+//! explanation in words.
+
+mod finding;
 pub mod history;
+pub mod list_append;
+pub mod register;
+
+pub use finding::Finding;

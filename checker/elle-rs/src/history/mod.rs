@@ -5,6 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod edn;
+pub mod file;
+pub mod pairs;
+pub mod words;
+
 /// A key, by number. How it is spelled on a store's wire is the client's business.
 pub type Key = u64;
 
@@ -58,34 +63,64 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Read a register. On `Ok`, `value` is what was read (`None`: no such key).
-    Read { key: Key, value: Option<Value> },
+    Read {
+        /// The register read.
+        key: Key,
+        /// What was read; `None` before an `Ok`, and for a key that is not there.
+        value: Option<Value>,
+    },
     /// Write a register blindly.
-    Write { key: Key, value: Value },
+    Write {
+        /// The register written.
+        key: Key,
+        /// What is written.
+        value: Value,
+    },
     /// Write and get the old value in one step (`SET … GET`). On `Ok`, `old` is
     /// what was there (`None`: no such key).
     Swap {
+        /// The register written.
         key: Key,
+        /// What is written.
         value: Value,
+        /// What was there before; `None` before an `Ok`, and for no such key.
         old: Option<Value>,
     },
     /// Compare-and-set. On `Ok`, `swapped` says whether `expected` was there.
     Cas {
+        /// The register compared and set.
         key: Key,
+        /// What must be there for the write to happen.
         expected: Value,
+        /// What is written if it is.
         value: Value,
+        /// On `Ok`: whether `expected` was there and `value` was written.
         swapped: bool,
     },
     /// A list-append transaction: its steps take effect in one instant.
-    Txn { steps: Vec<Step> },
+    Txn {
+        /// What it does, in order.
+        steps: Vec<Step>,
+    },
 }
 
 /// One step of a list-append transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// Add `value` at the end of the list under `key`.
-    Append { key: Key, value: Value },
-    /// Read the whole list. `None` where the result is not known.
-    Read { key: Key, list: Option<Vec<Value>> },
+    Append {
+        /// The list appended to.
+        key: Key,
+        /// The new last element.
+        value: Value,
+    },
+    /// Read the whole list.
+    Read {
+        /// The list read.
+        key: Key,
+        /// Its elements, oldest first; `None` where the result is not known.
+        list: Option<Vec<Value>>,
+    },
 }
 
 /// A step in the life of a fault: armed → effective → healed.

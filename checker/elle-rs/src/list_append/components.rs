@@ -1,0 +1,147 @@
+//! Strongly connected components, without recursion (Tarjan 1972): a graph of a million
+//! transactions in one chain is a million deep.
+
+use super::graph::{Graph, Kinds};
+
+/// A graph seen through the edges that count. Its states are nodes, twice: state `2n + 1` stands
+/// for node `n` entered by an `RW` edge, where two of those in a row are not allowed.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub graph: &'a Graph,
+    pub kinds: Kinds,
+    /// Walk no two `RW` edges in a row (what snapshot isolation allows does just that).
+    pub apart: bool,
+}
+
+impl View<'_> {
+    pub fn states(&self) -> u32 {
+        2 * self.graph.nodes()
+    }
+
+    /// Where an edge leads to from a state, if it counts.
+    pub fn follow(&self, state: u32, edge: u32) -> Option<u32> {
+        let kind = self.graph.kind(edge);
+        if !self.kinds.has(kind) {
+            return None;
+        }
+        let target = 2 * self.graph.target(edge);
+        let by_rw = state & 1;
+        if !self.apart {
+            return Some(target);
+        }
+        if kind == Kinds::TAIL {
+            return Some(target + by_rw);
+        }
+        if kind != Kinds::RW {
+            return Some(target);
+        }
+        (by_rw == 0).then_some(target + 1)
+    }
+}
+
+/// The component of each state that can reach itself; others have [`Components::ALONE`].
+pub(super) struct Components {
+    of: Vec<u32>,
+}
+
+impl Components {
+    const ALONE: u32 = u32::MAX;
+
+    /// Whether no state can reach itself.
+    pub fn is_empty(&self) -> bool {
+        self.of.iter().all(|&component| component == Self::ALONE)
+    }
+
+    /// Whether two states lie on one cycle.
+    pub fn together(&self, a: u32, b: u32) -> bool {
+        let component = self.of[a as usize];
+        component != Self::ALONE && component == self.of[b as usize]
+    }
+}
+
+/// Finds the components of more than one state. (No edge leads from a node to itself.)
+pub(super) fn components(view: View<'_>) -> Components {
+    let states = view.states() as usize;
+    let mut tarjan = Tarjan {
+        view,
+        number: vec![0; states],
+        low: vec![0; states],
+        of: vec![Components::ALONE; states],
+        on_path: Vec::new(),
+        calls: Vec::new(),
+        numbered: 0,
+    };
+    for state in 0..view.states() {
+        if tarjan.number[state as usize] == 0 {
+            tarjan.from(state);
+        }
+    }
+    Components { of: tarjan.of }
+}
+
+struct Tarjan<'a> {
+    view: View<'a>,
+    /// 0: not met yet.
+    number: Vec<u32>,
+    /// 0: done.
+    low: Vec<u32>,
+    of: Vec<u32>,
+    on_path: Vec<u32>,
+    /// (state, next edge to look at).
+    calls: Vec<(u32, u32)>,
+    numbered: u32,
+}
+
+impl Tarjan<'_> {
+    fn enter(&mut self, state: u32) {
+        self.numbered += 1;
+        self.number[state as usize] = self.numbered;
+        self.low[state as usize] = self.numbered;
+        self.on_path.push(state);
+        let first = self.view.graph.edges(state / 2).start;
+        self.calls.push((state, first));
+    }
+
+    fn from(&mut self, root: u32) {
+        self.enter(root);
+        while let Some((state, edge)) = self.calls.last_mut() {
+            let (state, at) = (*state, *edge);
+            if at < self.view.graph.edges(state / 2).end {
+                *edge += 1;
+                if let Some(next) = self.view.follow(state, at) {
+                    if self.number[next as usize] == 0 {
+                        self.enter(next);
+                    } else if self.low[next as usize] != 0 {
+                        let number = self.number[next as usize];
+                        let low = &mut self.low[state as usize];
+                        *low = (*low).min(number);
+                    }
+                }
+                continue;
+            }
+            self.calls.pop();
+            let low = self.low[state as usize];
+            if let Some(&(caller, _)) = self.calls.last() {
+                let of_caller = &mut self.low[caller as usize];
+                *of_caller = (*of_caller).min(low);
+            }
+            if low == self.number[state as usize] {
+                self.close(state);
+            }
+        }
+    }
+
+    /// `root` and what stands above it on the path form a component.
+    fn close(&mut self, root: u32) {
+        let alone = self.on_path.last() == Some(&root);
+        while let Some(state) = self.on_path.pop() {
+            self.low[state as usize] = 0;
+            if !alone {
+                self.of[state as usize] = root;
+            }
+            if state == root {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Histories by others, with the verdicts they must get (their MANIFEST.md). They are looked for
+//! at `$KEYQUAKE_CORPORA`, or in `../shared/corpora` beside the workspace.
+
+use std::path::{Path, PathBuf};
+
+use elle_rs::history::{Event, edn};
+use elle_rs::list_append::{Decision, Level, check as check_lists};
+use elle_rs::register::{Outcome, check as check_register, verify};
+
+mod porcupine;
+
+/// The corpora, or `None`, said on stdout.
+fn corpora(test: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("KEYQUAKE_CORPORA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora"),
+        PathBuf::from,
+    );
+    if path.join("MANIFEST.md").is_file() {
+        return Some(path);
+    }
+    println!(
+        "skipped {test}: no corpora at {}; set KEYQUAKE_CORPORA",
+        path.display()
+    );
+    None
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+/// The verdict on a history of registers, its witness replayed.
+fn linearizable(events: &[Event], name: &str) -> bool {
+    let reports = check_register(events).unwrap();
+    reports.iter().all(|report| match &report.outcome {
+        Outcome::Valid { witness } => {
+            assert_eq!(verify(events, report.key, witness), Ok(()), "{name}");
+            true
+        }
+        Outcome::Violated { finding } => {
+            println!("{name}: {}: {}", finding.anomaly, finding.explanation);
+            false
+        }
+        Outcome::Undecided { reason } => panic!("{name}: {reason}"),
+    })
+}
+
+#[test]
+fn elle_list_append() {
+    let Some(corpora) = corpora("elle_list_append") else {
+        return;
+    };
+    use Level::{Serializable, SnapshotIsolation, StrictSerializable};
+    for (file, level, valid) in [
+        ("huge-scc.edn", StrictSerializable, false),
+        ("paper-example.edn", StrictSerializable, false),
+        ("la-info1pct-10000-c20.edn.gz", StrictSerializable, true),
+        ("la-perfect-10000-c10.edn.gz", StrictSerializable, true),
+        ("la-perfect-10000-c10.edn.gz", SnapshotIsolation, true),
+        ("la-perfect-100000-c10.edn.gz", StrictSerializable, true),
+        ("la-si-10000-c10.edn.gz", StrictSerializable, false),
+        ("la-si-10000-c10.edn.gz", Serializable, false),
+        ("la-si-10000-c10.edn.gz", SnapshotIsolation, true),
+        ("la-si-100000-c10.edn.gz", Serializable, false),
+        ("la-si-100000-c10.edn.gz", SnapshotIsolation, true),
+        ("la-ssi-10000-c10.edn.gz", StrictSerializable, true),
+    ] {
+        let began = std::time::Instant::now();
+        let events = edn::read(&corpora.join("elle").join(file)).unwrap();
+        let read = began.elapsed();
+        let outcome = check_lists(&events, level).unwrap();
+        println!(
+            "{file} at {level}: read in {read:?}, judged in {:?}",
+            began.elapsed() - read
+        );
+        match &outcome.decision {
+            Decision::Valid => assert!(valid, "{file} passed at {level}"),
+            Decision::Violated { findings } => {
+                for finding in findings {
+                    println!(
+                        "    {} {:?}: {:.600}",
+                        finding.anomaly, finding.ops, finding.explanation
+                    );
+                }
+                assert!(!valid, "{file} at {level}: {findings:#?}");
+            }
+            Decision::Undecided { reason } => panic!("{file}: {reason}"),
+        }
+    }
+}
+
+#[test]
+fn knossos_cas_register() {
+    let Some(corpora) = corpora("knossos_cas_register") else {
+        return;
+    };
+    for (folder, expected) in [("good", true), ("bad", false)] {
+        for file in files(&corpora.join("knossos/cas-register").join(folder)) {
+            let name = file.display().to_string();
+            let events = edn::read(&file).unwrap();
+            assert_eq!(linearizable(&events, &name), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn porcupine_etcd() {
+    let Some(corpora) = corpora("porcupine_etcd") else {
+        return;
+    };
+    let expected = std::fs::read_to_string(corpora.join("porcupine/expected.json")).unwrap();
+    let expected: std::collections::BTreeMap<String, bool> =
+        serde_json::from_str(&expected).unwrap();
+    let mut looked_at = 0;
+    for file in files(&corpora.join("porcupine/jepsen")) {
+        let name = format!("jepsen/{}", file.file_name().unwrap().to_string_lossy());
+        // One log (etcd_095) has no operation in it, and no verdict.
+        let Some(&expected) = expected.get(&name) else {
+            continue;
+        };
+        let events = porcupine::events(&std::fs::read_to_string(&file).unwrap());
+        assert_eq!(linearizable(&events, &name), expected, "{name}");
+        looked_at += 1;
+    }
+    assert_eq!(looked_at, 102);
+}

@@ -1,0 +1,8 @@
+//! The list-append check against exhaustive search, by hand, and against broken simulations.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod exhaustive;
+mod mutation;
+mod random;
+mod store;

@@ -1,0 +1,8 @@
+//! Each invariant on a history that holds it, one that breaks it, and one with nothing to look at.
+
+mod availability;
+mod build;
+mod consistency;
+mod durability;
+mod json;
+mod own;

@@ -1,0 +1,146 @@
+//! What runs a node: a process now, a container later.
+
+mod log;
+pub(crate) mod proc;
+mod process;
+mod spawner;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::journal::Undo;
+use crate::spec::NodeSpec;
+use crate::status::{Ending, NodeStatus};
+pub use proc::ThreadCensus;
+pub use process::ProcessRuntime;
+
+/// Starts, stops and breaks nodes. Nodes are named by their id.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// What has to be written down before this node is started.
+    fn undo(&self, spec: &NodeSpec) -> Undo;
+
+    /// Starts a node that isn't up; gives its process id.
+    ///
+    /// # Errors
+    /// When it is up already, or can't be started (which of its files, and why).
+    async fn start(&self, spec: &NodeSpec) -> Result<u32, RuntimeError>;
+
+    /// SIGKILL, and waits until it is gone; gives how it ended.
+    ///
+    /// # Errors
+    /// When it wasn't up, or can't be killed.
+    async fn kill(&self, node: &str) -> Result<Ending, RuntimeError>;
+
+    /// SIGTERM, and SIGKILL after `grace`; gives how it ended.
+    ///
+    /// # Errors
+    /// When it wasn't up, or can't be killed.
+    async fn stop(&self, node: &str, grace: Duration) -> Result<Ending, RuntimeError>;
+
+    /// SIGSTOP, and waits until every thread was seen stopped.
+    ///
+    /// # Errors
+    /// When it isn't up, or doesn't stop.
+    async fn pause(&self, node: &str) -> Result<ThreadCensus, RuntimeError>;
+
+    /// SIGCONT, and waits until no thread is stopped.
+    ///
+    /// # Errors
+    /// When it isn't up, or stays stopped.
+    async fn resume(&self, node: &str) -> Result<ThreadCensus, RuntimeError>;
+
+    /// The node's threads as the kernel shows them now.
+    ///
+    /// # Errors
+    /// When it isn't up.
+    fn census(&self, node: &str) -> Result<ThreadCensus, RuntimeError>;
+
+    /// How the node is now.
+    fn status(&self, node: &str) -> NodeStatus;
+
+    /// Waits until the node has ended; at once if it has.
+    ///
+    /// # Errors
+    /// When it was never started.
+    async fn wait_exit(&self, node: &str) -> Result<Ending, RuntimeError>;
+}
+
+/// What went wrong with a node.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// Only a node that is down can be started.
+    #[error("{node} can't be started: it is {status}")]
+    AlreadyUp {
+        /// The node.
+        node: String,
+        /// How it is.
+        status: NodeStatus,
+    },
+    /// Only a node that is up can be signalled.
+    #[error("{node} can't be {done}: it is not up ({status})")]
+    NotUp {
+        /// The node.
+        node: String,
+        /// What should have been done: `killed`, `paused`, ….
+        done: &'static str,
+        /// How it is.
+        status: NodeStatus,
+    },
+    /// No such program.
+    #[error("{node} can't be started: there is no program {}; build it, or give the right path", program.display())]
+    ProgramNotFound {
+        /// The node.
+        node: String,
+        /// The program.
+        program: PathBuf,
+    },
+    /// The file is no program, or not for this user.
+    #[error("{node} can't be started: {} can't be executed ({reason}); check that it is a program and its mode (chmod +x)", program.display())]
+    NotExecutable {
+        /// The node.
+        node: String,
+        /// The program.
+        program: PathBuf,
+        /// The kernel's answer.
+        reason: String,
+    },
+    /// A directory of the node can't be used.
+    #[error("{node} can't be started: its {role} directory {} can't be {done}: {source}; check its owner and mode, or choose another --results", path.display())]
+    Directory {
+        /// The node.
+        node: String,
+        /// `data` or `log`.
+        role: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// `made` or `written to`.
+        done: &'static str,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// A system call for the node failed.
+    #[error("failed to {what} {node}: {source}")]
+    Io {
+        /// The node.
+        node: String,
+        /// What was being done.
+        what: &'static str,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// A signal was sent, and its effect did not come.
+    #[error("{node} was sent {signal}, but {seconds} s later {seen}")]
+    NoEffect {
+        /// The node.
+        node: String,
+        /// The signal.
+        signal: &'static str,
+        /// How long its effect was waited for.
+        seconds: u64,
+        /// What was there instead.
+        seen: String,
+    },
+}

@@ -1,0 +1,201 @@
+//! A stage for scenarios that enter a network of their own: each runs in a
+//! process of its own that has no threads yet, as root (if we are) and as
+//! nobody (uid 65534, without any privilege).
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keyquake_cluster::journal::Journal;
+use keyquake_cluster::{
+    Cluster, Launch, Network, NetworkKind, NetworkMode, NodeAddresses, NodeSpec, ProcessRuntime,
+    enter_own_network, node_name,
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
+
+const SCENARIO: &str = "KEYQUAKE_TEST_SCENARIO";
+const NOBODY: u32 = 65534;
+
+/// A name and what to do in a process of its own; it panics when it fails.
+pub type Scenario = (&'static str, fn());
+
+/// Runs one scenario, if this process was started for one; else all of them.
+/// `parts` are further programs that scenarios start from this same file.
+pub fn main(scenarios: &'static [Scenario], parts: &'static [Scenario]) -> ExitCode {
+    if let Ok(name) = env::var(SCENARIO) {
+        let mut known = scenarios.iter().chain(parts);
+        let (_, play) = known
+            .find(|(known, _)| *known == name)
+            .expect("a known scenario");
+        play();
+        return ExitCode::SUCCESS;
+    }
+    // Nobody may not be able to go where this file lies.
+    let place = open_tempdir();
+    let program = place.path().join("scenarios");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let root = nix::unistd::geteuid().is_root();
+    let actors: &[(&str, Option<u32>)] = if root {
+        &[("root", None), ("nobody", Some(NOBODY))]
+    } else {
+        &[("self", None)]
+    };
+    let trials = scenarios
+        .iter()
+        .flat_map(|&(name, _)| actors.iter().map(move |&(actor, uid)| (name, actor, uid)))
+        .map(|(name, actor, uid)| {
+            let program = program.clone();
+            Trial::test(format!("{name}::{actor}"), move || {
+                perform(&program, name, uid)
+            })
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    drop(place);
+    conclusion.exit_code()
+}
+
+fn perform(program: &Path, name: &str, uid: Option<u32>) -> Result<(), Failed> {
+    let mut command = part(program, name);
+    if let Some(uid) = uid {
+        command.uid(uid).gid(uid);
+    }
+    let output = command.output()?;
+    let text = [output.stdout, output.stderr]
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .concat();
+    if output.status.success() {
+        print!("{text}");
+        Ok(())
+    } else {
+        Err(format!("{}\n{text}", output.status).into())
+    }
+}
+
+/// The command that runs another scenario or part from `program`.
+pub fn part(program: &Path, name: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env(SCENARIO, name.as_ref())
+        .env("RUST_BACKTRACE", "0");
+    command
+}
+
+/// A launch that runs a part of this same file.
+pub fn launch_part(name: &str) -> Launch {
+    Launch {
+        program: env::current_exe().unwrap(),
+        args: vec![],
+        env: vec![(SCENARIO.into(), name.into())],
+    }
+}
+
+/// A launch through the shell.
+pub fn launch_shell(script: &str) -> Launch {
+    Launch {
+        program: PathBuf::from("/bin/sh"),
+        args: vec!["-c".into(), script.into()],
+        env: vec![],
+    }
+}
+
+/// A directory that anybody can go into.
+pub fn open_tempdir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+/// Enters a namespace, or fails the scenario.
+pub fn enter_namespace() -> NetworkKind {
+    let kind = enter_own_network(NetworkMode::Namespace).unwrap();
+    assert_eq!(kind, NetworkKind::Namespace);
+    kind
+}
+
+/// Runs to the end on a runtime with two threads.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
+/// Polls until `ready` says so; fails the scenario after a generous while.
+pub async fn until(what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !ready() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A cluster in a directory of its own.
+pub struct Fixture {
+    pub cluster: Arc<Cluster>,
+    pub journal: Arc<Journal>,
+    pub dir: TempDir,
+}
+
+impl Fixture {
+    /// Nodes that all run `launch`, not started yet.
+    pub async fn new(kind: &NetworkKind, nodes: u16, launch: Launch) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Arc::new(Journal::open(&dir.path().join("journal"), "test").unwrap());
+        let network = Arc::new(Network::build(kind, nodes).await.unwrap());
+        let runtime =
+            ProcessRuntime::new(Arc::clone(&network), journal.marker(), Instant::now()).unwrap();
+        let specs = (0..nodes)
+            .map(|index| spec(dir.path(), kind, index, launch.clone()))
+            .collect();
+        let cluster =
+            Cluster::new(Arc::new(runtime), network, specs, Arc::clone(&journal)).unwrap();
+        Self {
+            cluster: Arc::new(cluster),
+            journal,
+            dir,
+        }
+    }
+
+    /// Stops what runs; the journal must be empty after that.
+    pub async fn end(self) {
+        self.cluster.shutdown(Duration::from_secs(5)).await.unwrap();
+        self.journal.finish().unwrap();
+    }
+
+    /// What a node has written so far.
+    pub fn log(&self, node: u16) -> String {
+        fs::read_to_string(
+            self.dir
+                .path()
+                .join("logs")
+                .join(format!("{}.log", node_name(node))),
+        )
+        .unwrap_or_default()
+    }
+}
+
+/// A node in `dir`.
+pub fn spec(dir: &Path, kind: &NetworkKind, index: u16, launch: Launch) -> NodeSpec {
+    NodeSpec {
+        id: node_name(index),
+        index,
+        release: "test".into(),
+        data_dir: dir.join("nodes").join(node_name(index)),
+        log_dir: dir.join("logs"),
+        addresses: NodeAddresses {
+            ip: kind.node_ip(index),
+            ports: [("grpc".to_owned(), 50_051)].into(),
+        },
+        launch,
+    }
+}

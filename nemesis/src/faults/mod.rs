@@ -1,0 +1,200 @@
+//! The faults, one file each: what it does, how it shows that it was in force,
+//! how it is undone and how that is shown.
+//!
+//! No fault here makes anything that outlives the suite: nodes stand in the heal
+//! journal from their start (and a stopped process can be killed as well), cut
+//! links go with their namespaces. A fault that makes more (a mount, a cgroup)
+//! records its undo before it is applied.
+
+pub(crate) mod kill;
+mod links;
+pub(crate) mod partition_halves;
+pub(crate) mod partition_majority_ring;
+pub(crate) mod partition_one;
+pub(crate) mod partition_one_way;
+pub(crate) mod pause;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use keyquake_cluster::{Cluster, node_name};
+
+use crate::catalogue::FaultName;
+use crate::runner::Health;
+use crate::schedule::PlannedFault;
+use crate::target::Target;
+
+/// How long undoing a fault may take before it counts as failed.
+pub(crate) const HEAL_WITHIN: Duration = Duration::from_secs(30);
+
+/// What faults act on.
+pub(crate) struct Stage<'a> {
+    pub(crate) cluster: &'a Arc<Cluster>,
+    pub(crate) health: &'a dyn Health,
+}
+
+/// One fault, aimed. Each step gives what was seen, or what is wrong.
+#[async_trait]
+pub(crate) trait Fault: Send {
+    /// The nodes it touches, for the record.
+    fn nodes(&self) -> Vec<u16>;
+    /// Applies it.
+    async fn apply(&mut self, stage: &Stage<'_>) -> Result<String, String>;
+    /// Whether it is in force now, and was since it was applied.
+    async fn check(&mut self, stage: &Stage<'_>) -> Result<String, String>;
+    /// Undoes it, even where it was applied only in part, and has seen that.
+    async fn heal(&mut self, stage: &Stage<'_>) -> Result<String, String>;
+}
+
+/// Whether a kind of fault can be aimed so.
+pub(crate) fn check_target(fault: FaultName, target: &Target) -> Result<(), String> {
+    let fits = match fault {
+        FaultName::Kill => kill::fits(target),
+        FaultName::Pause => pause::fits(target),
+        FaultName::PartitionOne => partition_one::fits(target),
+        FaultName::PartitionHalves => partition_halves::fits(target),
+        FaultName::PartitionMajorityRing => partition_majority_ring::fits(target),
+        FaultName::PartitionOneWay => partition_one_way::fits(target),
+    };
+    fits.map_err(|wanted| format!("`{fault}` is aimed at {wanted}, not at `{target}`"))?;
+    let mut named = target.named();
+    named.sort_unstable();
+    let twice = named
+        .windows(2)
+        .find(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0]);
+    match (target, twice) {
+        (Target::Nodes(_) | Target::Groups(_), Some(node)) => {
+            Err(format!("{} is named twice", node_name(node)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a fault that must speak of every node does.
+pub(crate) fn check_size(planned: &PlannedFault, nodes: u16) -> Result<(), String> {
+    let place = match planned.fault {
+        FaultName::PartitionHalves => "in neither half",
+        FaultName::PartitionMajorityRing => "not in the ring",
+        _ => return Ok(()),
+    };
+    let named = planned.target.named();
+    match (0..nodes).find(|node| !named.contains(node)) {
+        Some(missing) => Err(format!(
+            "{} is {place}; every node must be",
+            node_name(missing)
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Makes a fault of nodes that are known by now. `nodes` is what `Leader`,
+/// `Follower` or `Nodes` came to.
+pub(crate) fn aim(planned: &PlannedFault, nodes: Vec<u16>, cluster_size: u16) -> Box<dyn Fault> {
+    let cuts = match planned.fault {
+        FaultName::Kill => return Box::new(kill::Kill::new(nodes)),
+        FaultName::Pause => return Box::new(pause::Pause::new(nodes)),
+        FaultName::PartitionOne => partition_one::cuts(&nodes, cluster_size),
+        FaultName::PartitionHalves => partition_halves::cuts(&planned.target),
+        FaultName::PartitionMajorityRing => partition_majority_ring::cuts(&nodes),
+        FaultName::PartitionOneWay => {
+            partition_one_way::cuts(&planned.target, &nodes, cluster_size)
+        }
+    };
+    Box::new(links::Partition::new(cuts))
+}
+
+/// `Ok` for one or more nodes by role or name: what kill and pause take.
+fn fits_nodes(target: &Target) -> Result<(), &'static str> {
+    match target {
+        Target::Leader | Target::Follower | Target::Nodes(_) => Ok(()),
+        Target::Groups(_) | Target::Cuts(_) => {
+            Err("\"leader\", \"follower\" or nodes (\"n2\", [\"n1\", \"n2\"])")
+        }
+    }
+}
+
+/// `Ok` for exactly one node by role or name.
+fn is_one_node(target: &Target) -> bool {
+    match target {
+        Target::Leader | Target::Follower => true,
+        Target::Nodes(nodes) => nodes.len() == 1,
+        Target::Groups(_) | Target::Cuts(_) => false,
+    }
+}
+
+/// Both directions of a link.
+fn both_ways((one, other): (u16, u16)) -> [(u16, u16); 2] {
+    [(one, other), (other, one)]
+}
+
+/// Starts a node if it is down, and waits until it serves.
+async fn bring_up(stage: &Stage<'_>, node: u16) -> Result<String, String> {
+    let begun = Instant::now();
+    let name = stage.cluster.id(node);
+    let how = match stage.cluster.status(node) {
+        status if status.is_up() => format!("{name} is {status}"),
+        _ => {
+            let pid = stage
+                .cluster
+                .start(node)
+                .await
+                .map_err(|error| error.to_string())?;
+            format!("{name} was started again (pid {pid})")
+        }
+    };
+    let ready = stage.health.wait_ready(node, begun + HEAL_WITHIN).await;
+    ready.map_err(|error| format!("{how}, but doesn't serve: {error}"))?;
+    match stage.cluster.status(node) {
+        status if status.is_up() => Ok(format!(
+            "{how}, and serves after {} ms",
+            begun.elapsed().as_millis()
+        )),
+        status => Err(format!("{how}, but then {status}")),
+    }
+}
+
+/// Joins what was seen at several nodes; the first failure makes it one.
+fn join(seen: Vec<Result<String, String>>) -> Result<String, String> {
+    let failed = seen.iter().any(Result::is_err);
+    let text = seen
+        .into_iter()
+        .map(|one| one.unwrap_or_else(|text| text))
+        .collect::<Vec<_>>()
+        .join("; ");
+    if failed { Err(text) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_says_what_it_is_aimed_at() {
+        let all = [
+            Target::Leader,
+            Target::Nodes(vec![0, 1, 2]),
+            Target::Groups(vec![vec![0], vec![1, 2]]),
+            Target::Cuts(vec![(0, 1)]),
+        ];
+        for fault in FaultName::ALL {
+            let errors = all
+                .iter()
+                .filter_map(|target| check_target(fault, target).err())
+                .collect::<Vec<_>>();
+            assert!(
+                !errors.is_empty() && errors.len() < all.len(),
+                "{fault}: {errors:?}"
+            );
+            assert!(
+                errors
+                    .iter()
+                    .all(|error| error.starts_with(&format!("`{fault}` is aimed at "))),
+                "{errors:?}"
+            );
+        }
+        let twice = check_target(FaultName::Kill, &Target::Nodes(vec![1, 0, 1]));
+        assert_eq!(twice, Err("n2 is named twice".into()));
+    }
+}

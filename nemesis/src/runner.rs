@@ -1,0 +1,288 @@
+//! Carrying a schedule out: arm, apply, show the effect, hold, heal, show that.
+//!
+//! Faults come one after another for now. Nothing in [`Runner::perform`] relies
+//! on that: it knows its own fault only, and takes other cuts for granted.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use keyquake_cluster::Cluster;
+use tokio::sync::watch;
+
+use crate::active::{ActiveFault, ActiveFaults};
+use crate::catalogue::FaultName;
+use crate::faults::{Fault, Stage, aim};
+use crate::record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
+use crate::schedule::PlannedFault;
+use crate::target::Target;
+
+/// How long somebody may take to lead before `leader` means nobody.
+const LEADER_WITHIN: Duration = Duration::from_secs(3);
+/// How often the leader is asked for meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+/// How often a held fault is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// Knows who leads.
+#[async_trait]
+pub trait LeaderFinder: Send + Sync {
+    /// The node that leads now, by position, if one does.
+    async fn leader(&self) -> Option<u16>;
+}
+
+/// Knows whether a node serves.
+#[async_trait]
+pub trait Health: Send + Sync {
+    /// Waits until the node serves; the error says how it doesn't, at `deadline`.
+    async fn wait_ready(&self, node: u16, deadline: Instant) -> Result<(), String>;
+}
+
+/// Carries a schedule out, from now on. Every step goes to `sink`, and `active`
+/// shows what is in force. When `stop` turns true (or its sender is gone), the fault that is
+/// active is healed at once, and no other begins.
+pub async fn run(
+    schedule: &[PlannedFault],
+    cluster: Arc<Cluster>,
+    leader: &dyn LeaderFinder,
+    health: &dyn Health,
+    sink: &dyn FaultSink,
+    active: &ActiveFaults,
+    mut stop: watch::Receiver<bool>,
+) -> Report {
+    let begun = Instant::now();
+    let runner = Runner {
+        stage: Stage {
+            cluster: &cluster,
+            health,
+        },
+        leader,
+        sink,
+        active,
+    };
+    let mut report = Report::default();
+    for (number, planned) in schedule.iter().enumerate() {
+        if stopped_before(begun + planned.at, &mut stop).await {
+            report.not_reached = (schedule.len() - number) as u32;
+            break;
+        }
+        match runner.perform(number as u32, planned, &mut stop).await {
+            Some(outcome) => report.faults.push(outcome),
+            None => {
+                report.not_reached = (schedule.len() - number) as u32;
+                break;
+            }
+        }
+    }
+    report
+}
+
+/// Waits for a moment; true if the run was stopped before it.
+async fn stopped_before(moment: Instant, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|&stop| stop) => true,
+        () = tokio::time::sleep_until(moment.into()) => false,
+    }
+}
+
+struct Runner<'a> {
+    stage: Stage<'a>,
+    leader: &'a dyn LeaderFinder,
+    sink: &'a dyn FaultSink,
+    active: &'a ActiveFaults,
+}
+
+impl Runner<'_> {
+    /// Carries one fault out; `None` when the run was stopped before it began.
+    async fn perform(
+        &self,
+        number: u32,
+        planned: &PlannedFault,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<FaultOutcome> {
+        let aimed = tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stop| stop) => return None,
+            aimed = self.aim(planned) => aimed,
+        };
+        let (fault, nodes) = (number, vec![]);
+        let mut story = Story {
+            sink: self.sink,
+            fault,
+            name: planned.fault,
+            nodes,
+        };
+        Some(match aimed {
+            Ok((fault, aimed)) => {
+                story.nodes = fault.nodes();
+                story.say(Step::Armed, aimed);
+                self.live(fault, &story, planned.hold, stop).await
+            }
+            Err(reason) => {
+                story.say(Step::Armed, format!("aimed at {}", planned.target));
+                story.say(Step::Ineffective, reason);
+                story.say(Step::Healed, "nothing was applied".into());
+                story.outcome(false, true)
+            }
+        })
+    }
+
+    /// The life of an armed fault.
+    async fn live(
+        &self,
+        mut fault: Box<dyn Fault>,
+        story: &Story<'_>,
+        hold: Duration,
+        stop: &mut watch::Receiver<bool>,
+    ) -> FaultOutcome {
+        let shown = self.active.show(story.as_active());
+        let (mut step, evidence) = self.apply(fault.as_mut()).await;
+        story.say(step, evidence);
+        let mut to_the_end = String::new();
+        if step == Step::Effective {
+            match self.hold(fault.as_mut(), hold, stop).await {
+                Ok(evidence) => to_the_end = format!("to the end {evidence}; healed: "),
+                Err(reason) => {
+                    step = Step::Ineffective;
+                    story.say(step, format!("its effect was lost: {reason}"));
+                }
+            }
+        }
+        let healed = fault.heal(&self.stage).await;
+        drop(shown);
+        let outcome = story.outcome(step == Step::Effective, healed.is_ok());
+        match healed {
+            Ok(evidence) => story.say(Step::Healed, to_the_end + &evidence),
+            Err(reason) => story.say(Step::HealFailed, to_the_end + &reason),
+        }
+        outcome
+    }
+
+    async fn apply(&self, fault: &mut dyn Fault) -> (Step, String) {
+        let applied = match fault.apply(&self.stage).await {
+            Ok(applied) => applied,
+            Err(reason) => return (Step::Ineffective, reason),
+        };
+        match fault.check(&self.stage).await {
+            Ok(seen) => (Step::Effective, format!("{applied}; {seen}")),
+            Err(reason) => (Step::Ineffective, format!("{applied}; {reason}")),
+        }
+    }
+
+    /// Holds a fault and looks at it now and then, and at the end once more.
+    async fn hold(
+        &self,
+        fault: &mut dyn Fault,
+        hold: Duration,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<String, String> {
+        let end = Instant::now() + hold;
+        loop {
+            let next = end.min(Instant::now() + LOOK_EVERY);
+            let stopped = stopped_before(next, stop).await;
+            let seen = fault.check(&self.stage).await?;
+            if stopped || next == end {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// Finds the nodes that are meant, and says how.
+    async fn aim(&self, planned: &PlannedFault) -> Result<(Box<dyn Fault>, String), String> {
+        let size = self.stage.cluster.node_count();
+        let name = |node: u16| self.stage.cluster.id(node).to_owned();
+        let (nodes, how) = match &planned.target {
+            Target::Leader => {
+                let leader = self.find_leader(size).await?;
+                (
+                    vec![leader],
+                    format!("aimed at the leader, which is {}", name(leader)),
+                )
+            }
+            Target::Follower => {
+                let leader = self.find_leader(size).await?;
+                let follower = (leader + 1) % size;
+                let how = format!(
+                    "aimed at the follower after the leader {}, which is {}",
+                    name(leader),
+                    name(follower)
+                );
+                (vec![follower], how)
+            }
+            Target::Nodes(nodes) => (nodes.clone(), format!("aimed at {}", planned.target)),
+            Target::Groups(_) | Target::Cuts(_) => (vec![], format!("aimed at {}", planned.target)),
+        };
+        if let Some(stranger) = planned
+            .target
+            .named()
+            .into_iter()
+            .find(|&node| node >= size)
+        {
+            return Err(format!(
+                "there is no n{}: the cluster has {size} nodes",
+                u32::from(stranger) + 1
+            ));
+        }
+        Ok((aim(planned, nodes, size), how))
+    }
+
+    async fn find_leader(&self, size: u16) -> Result<u16, String> {
+        let deadline = Instant::now() + LEADER_WITHIN;
+        let mut ask = tokio::time::interval(ASK_EVERY);
+        loop {
+            ask.tick().await;
+            let asked = tokio::time::timeout_at(deadline.into(), self.leader.leader()).await;
+            match asked.ok().flatten() {
+                Some(leader) if leader < size => return Ok(leader),
+                _ if Instant::now() >= deadline => {
+                    return Err(format!(
+                        "nobody led for {} s, so nobody could be hit",
+                        LEADER_WITHIN.as_secs()
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What is told about one fault.
+struct Story<'a> {
+    sink: &'a dyn FaultSink,
+    fault: u32,
+    name: FaultName,
+    nodes: Vec<u16>,
+}
+
+impl Story<'_> {
+    fn say(&self, step: Step, evidence: String) {
+        let (fault, name, nodes) = (self.fault, self.name.to_string(), self.nodes.clone());
+        self.sink.record(FaultRecord {
+            fault,
+            name,
+            nodes,
+            step,
+            evidence,
+        });
+    }
+
+    fn as_active(&self) -> ActiveFault {
+        let (fault, name, nodes) = (self.fault, self.name, self.nodes.clone());
+        ActiveFault {
+            fault,
+            name,
+            nodes,
+            since: Instant::now(),
+        }
+    }
+
+    fn outcome(&self, effective: bool, healed: bool) -> FaultOutcome {
+        FaultOutcome {
+            fault: self.fault,
+            name: self.name,
+            effective,
+            healed,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Each fault twice: it takes effect, and its failing is noticed; on real
+//! processes and namespaces.
+
+mod actors;
+mod links;
+mod processes;
+#[path = "../../../cluster/tests/stage/mod.rs"]
+mod stage;
+mod stopping;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    stage::main(
+        &[
+            ("kill_takes_effect", processes::kill_takes_effect),
+            ("kill_of_the_dead_is_noticed", processes::kill_of_the_dead),
+            (
+                "kill_undone_by_another_hand_is_noticed",
+                processes::kill_undone,
+            ),
+            (
+                "kill_of_who_never_serves_again_is_noticed",
+                processes::kill_not_healed,
+            ),
+            ("pause_takes_effect", processes::pause_takes_effect),
+            ("pause_of_the_dead_is_noticed", processes::pause_of_the_dead),
+            (
+                "pause_undone_by_another_hand_is_noticed",
+                processes::pause_undone,
+            ),
+            (
+                "pause_undone_for_a_moment_is_noticed",
+                processes::pause_interrupted,
+            ),
+            ("partitions_take_effect", links::all_take_effect),
+            ("partition_one_reopened_is_noticed", links::one_reopened),
+            (
+                "partition_halves_reopened_is_noticed",
+                links::halves_reopened,
+            ),
+            (
+                "partition_majority_ring_reopened_is_noticed",
+                links::ring_reopened,
+            ),
+            (
+                "partition_one_way_reopened_is_noticed",
+                links::one_way_reopened,
+            ),
+            ("a_partition_that_stays_is_noticed", links::stays_cut),
+            ("a_partition_on_loopback_is_ineffective", links::on_loopback),
+            (
+                "a_stop_while_looking_for_the_leader_hits_nobody",
+                stopping::stop_while_aiming,
+            ),
+            (
+                "a_stop_heals_the_active_fault_at_once",
+                stopping::stop_heals,
+            ),
+            ("with_no_leader_nothing_is_hit", stopping::no_leader),
+            ("a_follower_is_never_the_leader", stopping::follower),
+        ],
+        &[("part_node", actors::part_node)],
+    )
+}

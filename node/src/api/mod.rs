@@ -1,0 +1,14 @@
+//! What clients and operators call: RawKV, RaftAdmin, health, and the executor
+//! behind RawKV and RESP alike.
+
+mod executor;
+mod forward;
+mod health;
+mod raft_admin;
+mod raw_kv;
+
+pub use executor::{ExecuteError, Executor};
+pub use forward::ForwardService;
+pub use health::{serve_http, watch_leadership};
+pub use raft_admin::AdminService;
+pub use raw_kv::RawKvService;

@@ -1,0 +1,463 @@
+//! The durable Raft log in `wal/`: entries, hard state, snapshot position,
+//! membership. One atomic batch per Ready, synced before anything that depends on
+//! it leaves the node. Terms of all entries and the newest entries stay in memory.
+//!
+//! Keys: `e ‖ BE64(index)` → Entry, `m/…` → the rest.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::path::Path;
+
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode};
+use prost::Message as _;
+use protobuf::Message as PbMessage;
+use raft::eraftpb::{ConfState, Entry, HardState, Snapshot, SnapshotMetadata};
+use raft::{Error as RaftError, GetEntriesContext, RaftState, Storage, StorageError};
+use thiserror::Error;
+
+use crate::fsm;
+use crate::peers::{self, Peers};
+use crate::wire;
+
+const HARD_STATE: &[u8] = b"m/hard_state";
+const SNAPSHOT: &[u8] = b"m/snapshot";
+const MEMBERSHIP: &[u8] = b"m/conf_state";
+const PEERS: &[u8] = b"m/peers";
+/// How much of the log's end is kept in memory.
+const RECENT_BYTES: usize = 32 << 20;
+
+/// Why the log could not be read or written. Fatal to the node.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The storage engine failed; a failed sync must not be tried again.
+    #[error("raft log failed: {0}")]
+    Engine(#[from] fjall::Error),
+    /// Bytes on disk that are not what was written.
+    #[error("raft log is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Who takes part, and the index of the change that made it so.
+#[derive(Clone, Debug, Default)]
+pub struct Membership {
+    /// Index of the last change in it.
+    pub index: u64,
+    /// Voters and learners.
+    pub state: ConfState,
+    /// Their names and addresses.
+    pub peers: Peers,
+}
+
+/// What travels with a snapshot beside its own metadata.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The members' names and addresses.
+    pub peers: Peers,
+    /// Index of the last membership change the snapshot contains.
+    pub configuration_index: u64,
+}
+
+/// The log and all that is stored beside it.
+pub struct RaftLog {
+    database: Database,
+    rows: Keyspace,
+    hard_state: HardState,
+    snapshot: SnapshotMetadata,
+    membership: Membership,
+    /// Terms of the entries behind the snapshot, in order.
+    terms: VecDeque<u64>,
+    /// The last entries of the log, up to [`RECENT_BYTES`].
+    recent: VecDeque<Entry>,
+    recent_bytes: usize,
+    /// Set when a follower needs a snapshot newer than the one there is.
+    wanted: Cell<bool>,
+}
+
+fn entry_key(index: u64) -> [u8; 9] {
+    let mut key = [b'e'; 9];
+    key[1..].copy_from_slice(&index.to_be_bytes());
+    key
+}
+
+fn bytes_of(message: &impl PbMessage) -> Result<Vec<u8>, LogError> {
+    message
+        .write_to_bytes()
+        .map_err(|error| LogError::Damaged(error.to_string()))
+}
+
+fn message_of<M: PbMessage>(bytes: &[u8]) -> Result<M, LogError> {
+    M::parse_from_bytes(bytes).map_err(|error| LogError::Damaged(error.to_string()))
+}
+
+impl RaftLog {
+    /// Opens or creates the log under a node's data directory.
+    ///
+    /// # Errors
+    /// A failing disk, a database another process holds, damaged bytes.
+    pub fn open(dir: &Path) -> Result<Self, LogError> {
+        let (database, rows) = fsm::open_database(&dir.join("wal"))?;
+        let mut log = Self {
+            database,
+            rows,
+            hard_state: HardState::default(),
+            snapshot: SnapshotMetadata::default(),
+            membership: Membership::default(),
+            terms: VecDeque::new(),
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            wanted: Cell::new(false),
+        };
+        log.load()?;
+        Ok(log)
+    }
+
+    fn load(&mut self) -> Result<(), LogError> {
+        if let Some(bytes) = self.rows.get(HARD_STATE)? {
+            self.hard_state = message_of(&bytes)?;
+        }
+        if let Some(bytes) = self.rows.get(SNAPSHOT)? {
+            self.snapshot = message_of(&bytes)?;
+        }
+        if let Some(bytes) = self.rows.get(MEMBERSHIP)? {
+            let (index, state) = bytes
+                .split_first_chunk::<8>()
+                .ok_or_else(|| LogError::Damaged("membership row is too short".to_owned()))?;
+            self.membership.index = u64::from_be_bytes(*index);
+            self.membership.state = message_of(state)?;
+        }
+        if let Some(bytes) = self.rows.get(PEERS)? {
+            let peers = wire::Peers::decode(&bytes[..])
+                .map_err(|error| LogError::Damaged(error.to_string()))?;
+            self.membership.peers = peers::from_wire(peers);
+        }
+        let first = self.snapshot.index + 1;
+        for item in self.rows.range(entry_key(first)..=entry_key(u64::MAX)) {
+            let entry: Entry = message_of(&item.value()?)?;
+            if entry.index != first + self.terms.len() as u64 {
+                return Err(LogError::Damaged(format!(
+                    "entry {} follows entry {}",
+                    entry.index,
+                    first + self.terms.len() as u64 - 1
+                )));
+            }
+            self.remember(entry);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, entry: Entry) {
+        self.terms.push_back(entry.term);
+        self.recent_bytes += entry.data.len();
+        self.recent.push_back(entry);
+        while self.recent_bytes > RECENT_BYTES && self.recent.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(entry) = self.recent.pop_front() {
+            self.recent_bytes -= entry.data.len();
+        }
+    }
+
+    /// Whether anything was ever stored: a node that was started before.
+    pub fn is_initialized(&self) -> bool {
+        self.snapshot.index > 0 || self.hard_state.term > 0 || !self.terms.is_empty()
+    }
+
+    /// Writes the beginning of a bootstrapped cluster's log: a snapshot of nothing at index 1.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn bootstrap(&mut self, state: ConfState, peers: Peers) -> Result<(), LogError> {
+        self.hard_state.term = 1;
+        self.hard_state.commit = 1;
+        self.snapshot.index = 1;
+        self.snapshot.term = 1;
+        self.snapshot.set_conf_state(state.clone());
+        self.membership = Membership {
+            index: 1,
+            state,
+            peers,
+        };
+        let mut batch = self.durable_batch();
+        batch.insert(&self.rows, SNAPSHOT, bytes_of(&self.snapshot)?);
+        self.put_hard_state(&mut batch)?;
+        self.put_membership(&mut batch)?;
+        Ok(batch.commit()?)
+    }
+
+    /// Remembers where other members are, before any log says so (a node that joins).
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn set_peers(&mut self, peers: Peers) -> Result<(), LogError> {
+        self.membership.peers = peers;
+        let mut batch = self.durable_batch();
+        self.put_membership(&mut batch)?;
+        Ok(batch.commit()?)
+    }
+
+    fn durable_batch(&self) -> OwnedWriteBatch {
+        self.database.batch().durability(Some(PersistMode::SyncAll))
+    }
+
+    fn put_hard_state(&self, batch: &mut OwnedWriteBatch) -> Result<(), LogError> {
+        batch.insert(&self.rows, HARD_STATE, bytes_of(&self.hard_state)?);
+        Ok(())
+    }
+
+    fn put_membership(&self, batch: &mut OwnedWriteBatch) -> Result<(), LogError> {
+        let state = bytes_of(&self.membership.state)?;
+        let value = [&self.membership.index.to_be_bytes()[..], &state].concat();
+        batch.insert(&self.rows, MEMBERSHIP, value);
+        let peers = peers::to_wire(&self.membership.peers).encode_to_vec();
+        batch.insert(&self.rows, PEERS, peers);
+        Ok(())
+    }
+
+    /// Stores a Ready's entries and hard state; entries they conflict with are cut off.
+    /// Durable on return when `sync`.
+    ///
+    /// # Errors
+    /// A failing disk: fatal, because what is in the page cache is then unknown.
+    pub fn append(
+        &mut self,
+        entries: Vec<Entry>,
+        hard_state: Option<&HardState>,
+        sync: bool,
+    ) -> Result<(), LogError> {
+        if entries.is_empty() && hard_state.is_none() {
+            return Ok(());
+        }
+        let mut batch = if sync {
+            self.durable_batch()
+        } else {
+            self.database.batch()
+        };
+        if let Some(hard_state) = hard_state {
+            self.hard_state = hard_state.clone();
+        }
+        self.put_hard_state(&mut batch)?;
+        if let Some(first) = entries.first().map(|entry| entry.index) {
+            for index in first + entries.len() as u64..=self.last() {
+                batch.remove(&self.rows, entry_key(index));
+            }
+            for entry in &entries {
+                batch.insert(&self.rows, entry_key(entry.index), bytes_of(entry)?);
+            }
+            self.truncate(first);
+        }
+        batch.commit()?;
+        for entry in entries {
+            self.remember(entry);
+        }
+        Ok(())
+    }
+
+    /// Forgets entries from `index` on (in memory; the batch does the disk).
+    fn truncate(&mut self, index: u64) {
+        let keep = index.saturating_sub(self.snapshot.index + 1);
+        self.terms.truncate(keep as usize);
+        while self.recent.back().is_some_and(|e| e.index >= index) {
+            if let Some(entry) = self.recent.pop_back() {
+                self.recent_bytes -= entry.data.len();
+            }
+        }
+    }
+
+    /// Notes how far the log is committed; reaches the disk with the next batch. A restart
+    /// may see less, and learns it again from the leader.
+    pub fn set_commit(&mut self, commit: u64) {
+        self.hard_state.commit = commit;
+    }
+
+    /// Starts over from a snapshot another node sent: the whole log goes.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn restore(
+        &mut self,
+        metadata: &SnapshotMetadata,
+        origin: Origin,
+        hard_state: Option<&HardState>,
+    ) -> Result<(), LogError> {
+        let mut batch = self.durable_batch();
+        for index in self.snapshot.index + 1..=self.last() {
+            batch.remove(&self.rows, entry_key(index));
+        }
+        if let Some(hard_state) = hard_state {
+            self.hard_state = hard_state.clone();
+        }
+        self.hard_state.commit = self.hard_state.commit.max(metadata.index);
+        self.snapshot = metadata.clone();
+        self.membership = Membership {
+            index: origin.configuration_index,
+            state: metadata.get_conf_state().clone(),
+            peers: origin.peers,
+        };
+        batch.insert(&self.rows, SNAPSHOT, bytes_of(&self.snapshot)?);
+        self.put_hard_state(&mut batch)?;
+        self.put_membership(&mut batch)?;
+        batch.commit()?;
+        self.terms.clear();
+        self.recent.clear();
+        self.recent_bytes = 0;
+        Ok(())
+    }
+
+    /// Drops the entries a durable snapshot file now stands for.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn compact(&mut self, metadata: SnapshotMetadata) -> Result<(), LogError> {
+        if metadata.index <= self.snapshot.index {
+            return Ok(());
+        }
+        let mut batch = self.durable_batch();
+        for index in self.snapshot.index + 1..=metadata.index {
+            batch.remove(&self.rows, entry_key(index));
+        }
+        batch.insert(&self.rows, SNAPSHOT, bytes_of(&metadata)?);
+        batch.commit()?;
+        self.terms
+            .drain(..(metadata.index - self.snapshot.index) as usize);
+        self.snapshot = metadata;
+        while self
+            .recent
+            .front()
+            .is_some_and(|e| e.index <= self.snapshot.index)
+        {
+            self.forget_oldest();
+        }
+        Ok(())
+    }
+
+    /// Stores an applied membership change, before its entry counts as applied.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn set_membership(&mut self, membership: Membership) -> Result<(), LogError> {
+        self.membership = membership;
+        let mut batch = self.durable_batch();
+        self.put_membership(&mut batch)?;
+        Ok(batch.commit()?)
+    }
+
+    /// The stored membership.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// The position of the snapshot the log starts behind.
+    pub fn snapshot_index(&self) -> u64 {
+        self.snapshot.index
+    }
+
+    /// The last index of the log.
+    pub fn last(&self) -> u64 {
+        self.snapshot.index + self.terms.len() as u64
+    }
+
+    /// The stored commit index.
+    pub fn commit(&self) -> u64 {
+        self.hard_state.commit
+    }
+
+    /// Whether a follower was waiting for a newer snapshot since the last call.
+    pub fn take_wanted(&self) -> bool {
+        self.wanted.replace(false)
+    }
+
+    fn stored_term(&self, index: u64) -> raft::Result<u64> {
+        if index == self.snapshot.index {
+            return Ok(self.snapshot.term);
+        }
+        let Some(offset) = index.checked_sub(self.snapshot.index + 1) else {
+            return Err(RaftError::Store(StorageError::Compacted));
+        };
+        self.terms
+            .get(offset as usize)
+            .copied()
+            .ok_or(RaftError::Store(StorageError::Unavailable))
+    }
+
+    fn entry(&self, index: u64) -> raft::Result<Entry> {
+        let other = |error: LogError| RaftError::Store(StorageError::Other(Box::new(error)));
+        if let Some(first) = self.recent.front().map(|e| e.index)
+            && index >= first
+            && let Some(entry) = self.recent.get((index - first) as usize)
+        {
+            return Ok(entry.clone());
+        }
+        let stored = self
+            .rows
+            .get(entry_key(index))
+            .map_err(|e| other(e.into()))?;
+        match stored {
+            Some(bytes) => message_of(&bytes).map_err(other),
+            None => Err(RaftError::Store(StorageError::Unavailable)),
+        }
+    }
+}
+
+impl Storage for RaftLog {
+    fn initial_state(&self) -> raft::Result<RaftState> {
+        Ok(RaftState {
+            hard_state: self.hard_state.clone(),
+            conf_state: self.membership.state.clone(),
+        })
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        _context: GetEntriesContext,
+    ) -> raft::Result<Vec<Entry>> {
+        if low <= self.snapshot.index {
+            return Err(RaftError::Store(StorageError::Compacted));
+        }
+        let limit = max_size.into().unwrap_or(u64::MAX);
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for index in low..high {
+            let entry = self.entry(index)?;
+            bytes += u64::from(entry.compute_size());
+            if bytes > limit && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    fn term(&self, index: u64) -> raft::Result<u64> {
+        self.stored_term(index)
+    }
+
+    fn first_index(&self) -> raft::Result<u64> {
+        Ok(self.snapshot.index + 1)
+    }
+
+    fn last_index(&self) -> raft::Result<u64> {
+        Ok(self.last())
+    }
+
+    /// The newest snapshot, if it would do: raft-rs throws one away whose members do not
+    /// include the receiver, so one taken before a newcomer was added must wait for the next.
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        let state = self.snapshot.get_conf_state();
+        let knows = state.voters.contains(&to) || state.learners.contains(&to);
+        if self.snapshot.index < request_index || !knows {
+            self.wanted.set(true);
+            return Err(RaftError::Store(
+                StorageError::SnapshotTemporarilyUnavailable,
+            ));
+        }
+        let mut snapshot = Snapshot::default();
+        snapshot.set_metadata(self.snapshot.clone());
+        Ok(snapshot)
+    }
+}

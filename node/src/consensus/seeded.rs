@@ -1,0 +1,159 @@
+//! The seeded bugs' places in the consensus thread. With no bug on, every method
+//! here does nothing; the correct path does not depend on this file.
+
+use std::time::{Duration, Instant};
+
+use raft::RawNode;
+use raft::eraftpb::{Message, MessageType};
+
+use super::handle::{Answer, Applied};
+use super::{EngineError, LogError, Outbox, RaftLog, Refusal};
+use crate::bugs::Bug;
+use crate::entry::{self, Payload};
+use crate::fsm;
+use crate::wire::{Command, SetIf, Step, command, step};
+
+/// How long `lost-write` keeps a leader's appends to itself.
+const HOLD: Duration = Duration::from_millis(100);
+
+/// State of the seeded bugs.
+pub(super) struct Seeded {
+    lost_write: bool,
+    double_apply: bool,
+    /// `lost-write`: appends not sent yet, and when to.
+    held: Vec<Message>,
+    flush_at: Option<Instant>,
+    /// `lost-write`: answers that wait only for this node's own disk.
+    early: Vec<(u64, Answer<Applied>)>,
+    /// `double-apply`: the commit index heartbeats told of.
+    heard_commit: u64,
+}
+
+impl Seeded {
+    pub(super) fn new(bugs: &[Bug], applied: u64) -> Self {
+        Self {
+            lost_write: bugs.contains(&Bug::LostWrite),
+            double_apply: bugs.contains(&Bug::DoubleApply),
+            held: Vec::new(),
+            flush_at: None,
+            early: Vec::new(),
+            heard_commit: applied,
+        }
+    }
+
+    /// `lost-write`: takes over a blind write's answer; gives any other back.
+    pub(super) fn acknowledge_early(
+        &mut self,
+        command: &Command,
+        index: u64,
+        answer: Answer<Applied>,
+    ) -> Result<(), Answer<Applied>> {
+        if !self.lost_write || !is_blind(command) {
+            return Err(answer);
+        }
+        self.early.push((index, answer));
+        Ok(())
+    }
+
+    /// `lost-write`: this node's own log is durable up to `last`.
+    pub(super) fn persisted(&mut self, last: u64) {
+        for (index, answer) in self.early.extract_if(.., |(index, _)| *index <= last) {
+            let _ = answer.send(Ok((fsm::ok(), index)));
+        }
+    }
+
+    /// `lost-write`: keeps a leader's appends back for a while, in order.
+    pub(super) fn hold(&mut self, message: Message) -> Option<Message> {
+        if !self.lost_write || message.get_msg_type() != MessageType::MsgAppend {
+            return Some(message);
+        }
+        self.flush_at.get_or_insert_with(|| Instant::now() + HOLD);
+        self.held.push(message);
+        None
+    }
+
+    /// `lost-write`: sends what was kept back, if it is time.
+    pub(super) fn flush(&mut self, now: Instant, outbox: &dyn Outbox) {
+        if self.flush_at.is_some_and(|at| now >= at) {
+            self.flush_at = None;
+            for message in self.held.drain(..) {
+                outbox.send(message);
+            }
+        }
+    }
+
+    /// `lost-write`: reads on the same leader still see what it acknowledged, so that the
+    /// bug shows as lost writes and not as stale reads.
+    pub(super) fn read_index(&self, index: u64, node: &RawNode<RaftLog>) -> u64 {
+        if self.lost_write {
+            index.max(node.raft.raft_log.last_index())
+        } else {
+            index
+        }
+    }
+
+    /// `double-apply`: a heartbeat told how far the log is committed.
+    pub(super) fn heartbeat(&mut self, commit: u64) {
+        self.heard_commit = self.heard_commit.max(commit);
+    }
+
+    pub(super) fn lost_leadership(&mut self, committed: u64) {
+        self.heard_commit = self.heard_commit.max(committed);
+        self.held.clear();
+        self.flush_at = None;
+    }
+
+    /// `double-apply`: the appends this new leader did not know to be committed.
+    pub(super) fn elected(&self, node: &RawNode<RaftLog>) -> Result<Vec<Command>, EngineError> {
+        if !self.double_apply {
+            return Ok(Vec::new());
+        }
+        let log = &node.raft.raft_log;
+        let first = (self.heard_commit + 1).max(log.first_index());
+        if first > log.last_index() {
+            return Ok(Vec::new());
+        }
+        let tail = log.entries(first, u64::MAX, raft::GetEntriesContext::empty(false))?;
+        let mut again = Vec::new();
+        for entry in tail.iter().filter(|entry| !entry.data.is_empty()) {
+            if entry.get_entry_type() != raft::eraftpb::EntryType::EntryNormal {
+                continue;
+            }
+            match entry::decode(&entry.data) {
+                Ok((_, Payload::Command(command))) if carries_append(&command) => {
+                    again.push(command);
+                }
+                Ok(_) => {}
+                Err(error) => return Err(LogError::Damaged(error.to_string()).into()),
+            }
+        }
+        Ok(again)
+    }
+
+    pub(super) fn fail_all(&mut self, refusal: &Refusal) {
+        for (_, answer) in self.early.drain(..) {
+            let _ = answer.send(Err(refusal.clone()));
+        }
+    }
+}
+
+/// A write whose answer does not depend on the state.
+fn is_blind(command: &Command) -> bool {
+    let Some(command::Body::Single(Step { op: Some(op) })) = &command.body else {
+        return false;
+    };
+    match op {
+        step::Op::RawPut(_) | step::Op::RawDelete(_) => true,
+        step::Op::Set(set) => set.condition() == SetIf::Always && !set.get,
+        _ => false,
+    }
+}
+
+fn carries_append(command: &Command) -> bool {
+    let is_append = |step: &Step| matches!(step.op, Some(step::Op::Rpush(_)));
+    match &command.body {
+        Some(command::Body::Single(step)) => is_append(step),
+        Some(command::Body::Batch(batch)) => batch.steps.iter().any(is_append),
+        None => false,
+    }
+}

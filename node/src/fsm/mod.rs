@@ -1,0 +1,209 @@
+//! The replicated state: rows in `fsm.db`, changed only by applying log entries
+//! or installing a snapshot, always together with the applied index.
+
+mod evaluate;
+mod rows;
+mod snapshot;
+mod view;
+
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use thiserror::Error;
+
+pub use evaluate::ok;
+pub use snapshot::{SnapshotError, SnapshotFiles};
+pub use view::View;
+
+use crate::wire::{Command, Reply};
+
+/// Small, so that what a restart has to replay is small.
+const MEMTABLE_BYTES: u64 = 2 << 20;
+const CACHE_BYTES: u64 = 32 << 20;
+const JOURNAL_BYTES: u64 = 64 << 20;
+/// Rows written in one batch while a snapshot is loaded.
+const INSTALL_CHUNK: usize = 1_000;
+
+/// A stored key and its stored value.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// Why the state could not be read or changed. Always fatal to the node.
+#[derive(Debug, Error)]
+pub enum FsmError {
+    /// The storage engine failed.
+    #[error("state database failed: {0}")]
+    Engine(#[from] fjall::Error),
+    /// A row's bytes are not what this release writes.
+    #[error("{0}")]
+    Row(String),
+    /// A snapshot file could not be read or written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+}
+
+/// Opens a fjall database the way both of the node's databases want it: one
+/// worker thread, small memtables, quick to open again.
+pub(crate) fn open_database(path: &Path) -> Result<(Database, Keyspace), fjall::Error> {
+    let database = Database::builder(path)
+        .worker_threads(1)
+        .cache_size(CACHE_BYTES)
+        .max_journaling_size(JOURNAL_BYTES)
+        .open()?;
+    let keyspace = database.keyspace("main", || {
+        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+    })?;
+    Ok((database, keyspace))
+}
+
+/// The state machine. Shared: one thread applies, many read.
+pub struct Fsm {
+    database: Database,
+    rows: Keyspace,
+    /// Held for writing while a snapshot replaces the state, so that no reader sees half of it.
+    replaced: RwLock<()>,
+    files: SnapshotFiles,
+}
+
+impl Fsm {
+    /// Opens or creates the state under a node's data directory.
+    ///
+    /// # Errors
+    /// A disk that fails, or a database another process holds.
+    pub fn open(dir: &Path) -> Result<Self, FsmError> {
+        let (database, rows) = open_database(&dir.join("fsm.db"))?;
+        Ok(Self {
+            database,
+            rows,
+            replaced: RwLock::new(()),
+            files: SnapshotFiles::open(dir)?,
+        })
+    }
+
+    /// The folder of snapshot files.
+    pub fn files(&self) -> &SnapshotFiles {
+        &self.files
+    }
+
+    /// The last log index whose effects are in the state (0 = none).
+    ///
+    /// # Errors
+    /// A failing disk or a mangled row.
+    pub fn applied(&self) -> Result<u64, FsmError> {
+        match self.rows.get(rows::META_APPLIED)? {
+            Some(value) => value
+                .as_ref()
+                .try_into()
+                .map(u64::from_le_bytes)
+                .map_err(|_| FsmError::Row("store: applied index row is not 8 bytes".to_owned())),
+            None => Ok(0),
+        }
+    }
+
+    /// Applies the command of log entry `index`; effects and index become visible together.
+    ///
+    /// # Errors
+    /// As [`FsmError`]; the state is then unchanged.
+    pub fn apply(&self, index: u64, command: &Command) -> Result<Reply, FsmError> {
+        let mut view = View::new(&self.rows, self.database.snapshot());
+        let reply = evaluate::evaluate(&mut view, command)?;
+        let mut batch = self.database.batch();
+        view.into_batch(&mut batch, index)?;
+        batch.insert(&self.rows, rows::META_APPLIED, index.to_le_bytes());
+        batch.commit()?;
+        Ok(reply)
+    }
+
+    /// Moves the applied index past an entry that has no effect here.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn skip(&self, index: u64) -> Result<(), FsmError> {
+        Ok(self.rows.insert(rows::META_APPLIED, index.to_le_bytes())?)
+    }
+
+    /// Evaluates a command that only reads, at this moment.
+    ///
+    /// # Errors
+    /// As [`FsmError`].
+    pub fn read(&self, command: &Command) -> Result<Reply, FsmError> {
+        let _whole = self.replaced.read().unwrap_or_else(PoisonError::into_inner);
+        let mut view = View::new(&self.rows, self.database.snapshot());
+        evaluate::evaluate(&mut view, command)
+    }
+
+    /// Makes everything applied so far durable.
+    ///
+    /// # Errors
+    /// A failing disk: fatal, never to be tried again.
+    pub fn sync(&self) -> Result<(), FsmError> {
+        Ok(self.database.persist(PersistMode::SyncAll)?)
+    }
+
+    /// The state at this moment, for a snapshot file written on another thread.
+    pub fn moment(&self) -> fjall::Snapshot {
+        self.database.snapshot()
+    }
+
+    /// Writes the state at `moment` as the snapshot file of `index`, durably.
+    ///
+    /// # Errors
+    /// A failing disk.
+    pub fn write_snapshot(&self, moment: &fjall::Snapshot, index: u64) -> Result<(), FsmError> {
+        let mut out = self.files.create(index)?;
+        for item in moment.iter(&self.rows) {
+            let (key, value) = item.into_inner()?;
+            if rows::user_key(&key).is_some() {
+                out.row(&key, &value)?;
+            }
+        }
+        Ok(out.finish()?)
+    }
+
+    /// Replaces the state by the snapshot file of `index`. A crash in the middle leaves
+    /// applied index 0, which the next start sees and repairs from the same file.
+    ///
+    /// # Errors
+    /// A missing or damaged file, a failing disk.
+    pub fn install(&self, index: u64) -> Result<(), FsmError> {
+        let _alone = self
+            .replaced
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.files.read(index)?;
+        self.rows.remove(rows::META_APPLIED)?;
+        self.clear()?;
+        loop {
+            let mut batch = self.database.batch();
+            for _ in 0..INSTALL_CHUNK {
+                let Some((key, value)) = file.next_row()? else {
+                    break;
+                };
+                batch.insert(&self.rows, key, value);
+            }
+            if batch.is_empty() {
+                break;
+            }
+            batch.commit()?;
+        }
+        self.rows.insert(rows::META_APPLIED, index.to_le_bytes())?;
+        self.sync()
+    }
+
+    fn clear(&self) -> Result<(), FsmError> {
+        let moment = self.database.snapshot();
+        let mut batch = self.database.batch();
+        for item in moment.iter(&self.rows) {
+            batch.remove(&self.rows, item.key()?);
+            if batch.len() >= INSTALL_CHUNK {
+                std::mem::replace(&mut batch, self.database.batch()).commit()?;
+            }
+        }
+        Ok(batch.commit()?)
+    }
+}
+
+/// Where a node keeps everything: `<raftDataDir>/<raftId>`.
+pub fn node_dir(data_dir: &Path, raft_id: &str) -> PathBuf {
+    data_dir.join(raft_id)
+}

@@ -1,0 +1,10 @@
+//! The reference store as its users meet it: real processes, over the wire.
+
+mod bugs;
+mod cluster;
+mod commands;
+mod faults;
+mod health;
+mod membership;
+mod start;
+mod strict;

@@ -1,0 +1,118 @@
+//! `run.json`: what a person needs to understand and repeat a run.
+//!
+//! It is written when a run begins, so that a killed run has one, and again
+//! when it ends.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version of `run.json` that this code writes, and the newest it reads.
+pub const RUN_FORMAT: u32 = 1;
+
+/// What a run was made of and where it ran. Field order is the file's order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Version of this file; see [`RUN_FORMAT`].
+    pub format: u32,
+    /// The run's id, which is also its folder's name.
+    pub id: String,
+    /// Where everything random in the run came from.
+    pub seed: u64,
+    /// The one command line that repeats the run.
+    pub command: String,
+    /// The store under test (`reference`, `elastickv`).
+    pub system: String,
+    /// The nodes, in the order of the node numbers in the history.
+    pub nodes: Vec<NodeInfo>,
+    /// Where the nodes lived, and what that cost.
+    pub network: NetworkInfo,
+    /// The machine.
+    pub host: HostInfo,
+    /// Every program that was started as a node.
+    pub binaries: Vec<BinaryInfo>,
+    /// When the run began.
+    pub started: Timestamp,
+    /// How long each phase took, in order. Empty until the run has ended.
+    #[serde(default)]
+    pub phases: Vec<PhaseTiming>,
+    /// Why the run ended before its time (`Ctrl-C`, …), if it did.
+    #[serde(default)]
+    pub ended_early: Option<String>,
+    /// The version of keyquake that made the run.
+    pub suite_version: String,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its name (`n1`).
+    pub id: String,
+    /// The release it began with.
+    pub release: String,
+}
+
+/// Where the nodes lived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkInfo {
+    /// `namespace` or `loopback`.
+    pub kind: String,
+    /// What this kind cost the run, in a sentence (which faults are missing, and why).
+    #[serde(default)]
+    pub cost: Option<String>,
+}
+
+/// Facts of the machine that can matter to a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostInfo {
+    /// The kernel's release.
+    pub kernel: String,
+    /// Processor cores the suite may use.
+    pub cores: u32,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// The user the suite ran as.
+    pub user: String,
+}
+
+/// A program that was started as a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BinaryInfo {
+    /// Where it lay.
+    pub path: String,
+    /// `sha256:` and 64 hex digits; see [`crate::digest_file`].
+    pub digest: String,
+}
+
+/// How long a phase took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseTiming {
+    /// The phase (`start`, `main`, `final`, `judge`, `report`).
+    pub name: String,
+    /// Milliseconds it took.
+    pub ms: u64,
+}
+
+impl RunInfo {
+    /// The name of a node by its number in the history (0 is the first).
+    pub fn node_name(&self, node: u16) -> String {
+        match self.nodes.get(usize::from(node)) {
+            Some(info) => info.id.clone(),
+            None => format!("n{}", u32::from(node) + 1),
+        }
+    }
+
+    /// The releases in the run: one word when all nodes have the same, else one per node.
+    pub fn releases(&self) -> String {
+        match self.nodes.split_first() {
+            Some((first, rest)) if rest.iter().all(|node| node.release == first.release) => {
+                first.release.clone()
+            }
+            _ => self
+                .nodes
+                .iter()
+                .map(|node| format!("{}={}", node.id, node.release))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}

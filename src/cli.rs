@@ -1,0 +1,187 @@
+//! The words of the command line. Names here are kept, so that scripts last.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Fault injection for replicated key-value stores that encrypt their disks.
+#[derive(Parser)]
+#[command(name = "keyquake", version, about, long_about = None)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start a cluster, break it, judge it: the main job
+    Run(Box<RunArgs>),
+    /// Print the plan that a seed draws
+    Plan(Box<PlanArgs>),
+    /// Judge a stored history again
+    Check(CheckArgs),
+    /// Write a run's report again and say where it is
+    Report(ReportArgs),
+    /// List the stored runs, newest first
+    List(ListArgs),
+    /// Undo whatever dead runs left behind
+    Heal(HealArgs),
+    /// List the faults: what each does, needs and proves
+    Faults(CatalogueArgs),
+    /// List the seeded bugs of the reference store
+    Bugs(CatalogueArgs),
+    /// List the invariants that a run is judged by
+    Invariants(CatalogueArgs),
+    /// Run one node of the reference store (takes elastickv's flags)
+    #[command(disable_help_flag = true)]
+    Node,
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+    /// Run this plan instead of drawing one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "time", "nodes", "workload", "faults", "rate",
+        "clients", "protocol", "target", "system", "release", "bug", "network", "first_port", "cas"])]
+    pub plan: Option<PathBuf>,
+    /// The server to start, for a system that is not built in
+    #[arg(long, value_name = "PATH")]
+    pub binary: Option<PathBuf>,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+    /// Print the verdict as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+}
+
+/// What a run is made of; all of it goes into the plan.
+#[derive(Args)]
+pub struct ShapeArgs {
+    /// Where everything random comes from (default: drawn, and said)
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long the workloads run
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub time: std::time::Duration,
+    /// How many nodes the cluster has
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub nodes: u16,
+    /// The workloads, at the same time on the same cluster
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "register,append")]
+    pub workload: Vec<String>,
+    /// The faults to draw from: names, families (`partition`), or `none` (default: all
+    /// that the network allows)
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub faults: Vec<String>,
+    /// Operations per second of each workload (default: the workload's own)
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// Concurrent clients of each workload (default: the workload's own)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub clients: Option<u32>,
+    /// How clients speak to the nodes (default: the workload's own)
+    #[arg(long, value_name = "grpc|resp")]
+    pub protocol: Option<String>,
+    /// Which nodes a client talks to
+    #[arg(long, value_name = "any|leader|each")]
+    pub target: Option<String>,
+    /// Let the register workload use compare-and-set too
+    #[arg(long)]
+    pub cas: bool,
+    /// The store to test
+    #[arg(long, value_enum, default_value = "reference")]
+    pub system: SystemArg,
+    /// The release to run: one for all (`6b`) or one per node (`n1=6a,n2=6b`)
+    #[arg(long, value_name = "RELEASE", value_delimiter = ',')]
+    pub release: Vec<String>,
+    /// Switch on a seeded bug of the reference store (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub bug: Vec<String>,
+    /// Where the nodes live: network namespaces of their own, or loopback ports
+    #[arg(long, value_enum, default_value = "auto")]
+    pub network: NetworkArg,
+    /// On loopback: the first port to use (default: free ones are looked for)
+    #[arg(long, value_name = "PORT")]
+    pub first_port: Option<u16>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum SystemArg {
+    /// The reference store inside this binary
+    Reference,
+    /// elastickv's production server (give it with --binary)
+    Elastickv,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum NetworkArg {
+    /// Namespaces where they can be made, else loopback (and say what that costs)
+    Auto,
+    /// Namespaces or nothing
+    Namespace,
+    /// 127.0.0.1 and a port each: no partitions
+    Loopback,
+}
+
+#[derive(Args, Clone)]
+pub struct ResultsArgs {
+    /// Where runs are stored
+    #[arg(long = "results", value_name = "DIR", env = "KEYQUAKE_RESULTS", default_value = "results/runs")]
+    pub root: PathBuf,
+}
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// A run (id, prefix, `latest`, folder) or a history file
+    #[arg(value_name = "RUN|HISTORY")]
+    pub subject: String,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ReportArgs {
+    /// A run: id, unique prefix, `latest`, or its folder
+    #[arg(value_name = "RUN")]
+    pub subject: String,
+    #[command(flatten)]
+    pub results: ResultsArgs,
+    /// Print what the report rests on as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub results: ResultsArgs,
+    /// Print the runs as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct HealArgs {
+    #[command(flatten)]
+    pub results: ResultsArgs,
+    /// Print what was found and undone as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct CatalogueArgs {
+    /// Print the list as JSON
+    #[arg(long)]
+    pub json: bool,
+}

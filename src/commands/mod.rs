@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub mod catalogue;
+pub mod check;
+pub mod heal;
+pub mod list;
+pub mod plan;
+pub mod report;
+pub mod run;

@@ -1,0 +1,156 @@
+//! The run itself: workloads and nemesis at once, then everything is read back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use elle_rs::history::Phase;
+use keyquake_cluster::Cluster;
+use keyquake_nemesis::ActiveFaults;
+use keyquake_systems::LeaderWatch;
+use keyquake_workloads::{LeaderHint, Recorder, RunSummary, Setup};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::stage::Stage;
+use crate::progress::{Moment, Progress};
+use crate::wiring::{Asked, HistorySink};
+
+/// How long all keys may take to be read back at the end.
+const FINAL_WITHIN: Duration = Duration::from_secs(15);
+/// How long nodes that are down at the end may take to come back.
+const REPAIR_WITHIN: Duration = Duration::from_secs(15);
+
+/// Raises the cluster, runs the plan on it and reads every key back. The
+/// history is complete and closed on disk when this returns without an error.
+pub async fn drive(stage: &mut Stage) -> anyhow::Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    // A clone, so that the channel stays open whatever becomes of the task.
+    let early = tokio::spawn(stop_on_signal(stop.clone()));
+    let result = phases(stage, stopped).await;
+    early.abort();
+    if let Ok(Ok(reason)) = early.await {
+        stage.info.ended_early = Some(reason);
+    }
+    result
+}
+
+async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let cluster = {
+        let mut interrupted = stopped.clone();
+        tokio::select! {
+            cluster = stage.raise() => cluster?,
+            _ = interrupted.wait_for(|stop| *stop) => anyhow::bail!("stopped before the cluster served: there is nothing to judge"),
+        }
+    };
+    stage.phase_done("start");
+    let leader = Arc::new(LeaderWatch::start(stage.system.clone(), stage.specs.clone()));
+    let setup = Setup {
+        options: stage.plan.workloads.clone(),
+        seed: stage.plan.seed,
+        connect: stage.system.connect(&stage.specs),
+        leader: leader.clone(),
+        nodes: stage.plan.cluster.nodes,
+        recorder: stage.recorder.clone(),
+    };
+    stage.recorder.phase(Phase::Main)?;
+    let summary = main_phase(stage, &setup, cluster.clone(), leader, stopped).await?;
+    stage.phase_done("main");
+    for workload in &summary.workloads {
+        if let Some(bug) = &workload.first_client_bug {
+            eprintln!("warning: {} operations of {} hit a bug of a client: {bug}", workload.client_bugs, workload.name);
+        }
+    }
+    repair(stage, &cluster).await?;
+    stage.recorder.phase(Phase::Final)?;
+    let reads = keyquake_workloads::final_reads(&setup, &summary, FINAL_WITHIN).await?;
+    if !reads.keys_unread.is_empty() {
+        eprintln!("warning: {} keys could not be read back at the end", reads.keys_unread.len());
+    }
+    stage.recorder.phase(Phase::End)?;
+    stage.recorder.close().await.context("failed to finish the history")?;
+    stage.phase_done("final");
+    Ok(())
+}
+
+/// Workloads and nemesis side by side, for the plan's time or until stopped.
+async fn main_phase(
+    stage: &Stage,
+    setup: &Setup,
+    cluster: Arc<Cluster>,
+    leader: Arc<LeaderWatch>,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<RunSummary> {
+    let asked = Asked { system: stage.system.clone(), specs: stage.specs.clone() };
+    let sink = HistorySink(stage.recorder.clone());
+    let active = ActiveFaults::default();
+    let shown = tokio::spawn(show(stage, active.clone(), leader));
+    let workloads = keyquake_workloads::run(setup, stopped.clone(), stage.plan.time);
+    let nemesis = keyquake_nemesis::run(&stage.plan.faults, cluster, &asked, &asked, &sink, &active, stopped);
+    let (summary, _) = tokio::join!(workloads, nemesis);
+    shown.abort();
+    let _ = shown.await;
+    Ok(summary?)
+}
+
+/// Starts the nodes that are down: after the last fault all have to serve.
+async fn repair(stage: &Stage, cluster: &Cluster) -> anyhow::Result<()> {
+    let deadline = tokio::time::Instant::now() + REPAIR_WITHIN;
+    for spec in &stage.specs {
+        if !cluster.status(spec.index).is_up() {
+            cluster.start(spec.index).await?;
+        }
+        // One that can't be repaired is seen by the final reads, and by AVAIL.
+        if let Err(error) = stage.system.ready(spec, deadline).await {
+            eprintln!("warning: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// Shows progress until it is aborted.
+fn show(stage: &Stage, active: ActiveFaults, leader: Arc<LeaderWatch>) -> impl Future<Output = ()> + Send + use<> {
+    let names = stage.plan.workloads.iter().map(|workload| workload.name).collect();
+    let mut progress = Ended(Progress::new(names, stage.plan.time));
+    let recorder: Recorder = stage.recorder.clone();
+    let ids: Vec<_> = stage.specs.iter().map(|spec| spec.id.clone()).collect();
+    async move {
+        let began = tokio::time::Instant::now();
+        let name = |node: u16| ids.get(usize::from(node)).cloned().unwrap_or_default();
+        loop {
+            tokio::time::sleep(progress.0.interval()).await;
+            let fault = active.now().first().map(|fault| {
+                let nodes: Vec<_> = fault.nodes.iter().map(|node| name(*node)).collect();
+                format!("{} {}", fault.name, nodes.join(" "))
+            });
+            progress.0.show(&Moment {
+                elapsed: began.elapsed(),
+                live: recorder.snapshot(),
+                fault,
+                leader: leader.leader().map(name),
+            });
+        }
+    }
+}
+
+/// Takes the progress line away, however its task ends.
+struct Ended(Progress);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Turns Ctrl-C or SIGTERM into an early end; returns what it was.
+async fn stop_on_signal(stop: watch::Sender<bool>) -> anyhow::Result<String> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let reason = tokio::select! {
+        _ = interrupt.recv() => "Ctrl-C",
+        _ = terminate.recv() => "SIGTERM",
+    };
+    eprintln!("{reason}: ending early; what there is will be judged");
+    stop.send_replace(true);
+    Ok(reason.to_owned())
+}

@@ -1,0 +1,89 @@
+//! `keyquake run`: start a cluster, break it, judge it.
+//!
+//! [`stage`] makes what a run needs, [`drive`] lets workloads and nemesis loose
+//! on it, [`conclude`] judges and writes the report. The history is on disk
+//! before it is judged, so that a broken checker never costs a run.
+
+mod conclude;
+mod drive;
+mod stage;
+
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use keyquake_cluster::{NetworkKind, NetworkMode, enter_own_network, journal};
+use keyquake_systems::SystemName;
+
+use crate::cli::{NetworkArg, RunArgs};
+use crate::exit::{Done, Failure, input};
+use crate::plan::Plan;
+use crate::wiring;
+
+/// Runs a plan from its start to its verdict.
+pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
+    let begun = Instant::now();
+    let given = args.plan.as_deref().map(Plan::read).transpose().map_err(input)?;
+    if given.is_none() {
+        // Refuse bad words before anything is made.
+        Plan::draw(&args.shape, None).map_err(input)?;
+    }
+    heal_dead_runs(&args)?;
+    let mode = given.as_ref().map_or_else(|| mode_of(args.shape.network), |plan| plan.cluster.network);
+    let network = enter_own_network(mode)?;
+    let plan = match given {
+        Some(plan) => plan,
+        None => Plan::draw(&args.shape, Some(&network)).map_err(input)?,
+    };
+    check_fit(&plan, &network, &args)?;
+    // Only now may threads be started.
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
+    let outcome = runtime.block_on(session(plan, network, &args, begun));
+    // Clients of nodes that are gone may still wait for an answer.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn session(plan: Plan, network: NetworkKind, args: &RunArgs, begun: Instant) -> Result<Done, Failure> {
+    let mut stage = stage::Stage::set(plan, network, args, begun)?;
+    let driven = drive::drive(&mut stage).await;
+    // Whatever happened, nothing of the cluster may stay.
+    let cleared = stage.clear().await;
+    driven?;
+    cleared?;
+    conclude::conclude(stage, args)
+}
+
+fn heal_dead_runs(args: &RunArgs) -> anyhow::Result<()> {
+    let dir = wiring::journal_dir(&args.results.root);
+    let report = journal::heal(&dir).with_context(|| format!("failed to read the heal journals in {}", dir.display()))?;
+    if !report.is_empty() {
+        eprint!("{report}");
+    }
+    Ok(())
+}
+
+fn mode_of(network: NetworkArg) -> NetworkMode {
+    match network {
+        NetworkArg::Auto => NetworkMode::Auto,
+        NetworkArg::Namespace => NetworkMode::Namespace,
+        NetworkArg::Loopback => NetworkMode::Loopback,
+    }
+}
+
+/// Refuses a plan that this network or these words can't serve, and says what
+/// the network costs.
+fn check_fit(plan: &Plan, network: &NetworkKind, args: &RunArgs) -> Result<(), Failure> {
+    if let Some(why) = network.capabilities().why_not {
+        if plan.needs_links() {
+            return Err(Failure::Suite(anyhow!(
+                "the plan partitions the cluster, which needs network namespaces, and there are none: {why}; \
+                 or leave partitions out (--faults kill,pause)"
+            )));
+        }
+        eprintln!("network: loopback, so no partitions ({why})");
+    }
+    if plan.cluster.system == SystemName::Reference && args.binary.is_some() {
+        return Err(input(anyhow!("--binary is for --system elastickv; the reference store is built in")));
+    }
+    Ok(())
+}

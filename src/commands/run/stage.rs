@@ -1,0 +1,188 @@
+//! Everything a run needs, made in the order in which it can be undone.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use keyquake_cluster::journal::Journal;
+use keyquake_cluster::{Cluster, Network, NetworkKind, NodeSpec, ProcessRuntime};
+use keyquake_results::{
+    BinaryInfo, NetworkInfo, NodeInfo, PhaseTiming, RUN_FORMAT, RunFolder, RunInfo, Runs, digest_file,
+};
+use keyquake_systems::{System, SystemError, SystemOptions, system};
+use keyquake_workloads::Recorder;
+
+use crate::cli::RunArgs;
+use crate::exit::{Failure, input};
+use crate::plan::Plan;
+use crate::{host, wiring};
+
+/// How long a node that is asked to end may take before it is killed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A run that is set up: folder, journal, store. The cluster comes with [`Stage::raise`].
+pub struct Stage {
+    pub plan: Plan,
+    pub folder: RunFolder,
+    pub info: RunInfo,
+    pub system: Arc<dyn System>,
+    pub specs: Vec<NodeSpec>,
+    pub recorder: Recorder,
+    network: NetworkKind,
+    journal: Arc<Journal>,
+    cluster: Option<Arc<Cluster>>,
+    /// When the command began: time zero of logs and history.
+    begun: Instant,
+    /// When the phase now under way began.
+    phase_began: Instant,
+}
+
+impl Stage {
+    /// Makes the run's folder with all that is known before the start.
+    pub fn set(plan: Plan, network: NetworkKind, args: &RunArgs, begun: Instant) -> Result<Stage, Failure> {
+        let system = system(plan.cluster.system);
+        let options = SystemOptions {
+            release: Some(plan.cluster.release.clone()),
+            node_releases: plan.cluster.releases.clone(),
+            bugs: plan.cluster.bugs.clone(),
+            binary: args.binary.clone(),
+            first_port: plan.cluster.first_port,
+            env: Vec::new(),
+        };
+        // Rehearsed in a folder that is not there, so that a refusal leaves no run behind.
+        system.prepare(plan.cluster.nodes, &args.results.root, &network, &options).map_err(classed)?;
+        wiring::check_words(&plan, system.as_ref()).map_err(input)?;
+        let folder = Runs::at(&args.results.root).create(plan.seed, Timestamp::now())?;
+        let path = folder.path().canonicalize().context("failed to find the run folder that was just made")?;
+        let specs = system.prepare(plan.cluster.nodes, &path, &network, &options).map_err(classed)?;
+        folder.write_plan(&plan.to_toml()?)?;
+        let info = run_info(&plan, &folder, &specs, &network, args)?;
+        folder.write_run(&info)?;
+        let recorder = Recorder::create(&folder.history(), begun)?;
+        let journal = Arc::new(Journal::open(&wiring::journal_dir(&args.results.root), folder.id())?);
+        eprintln!("run {}: seed {}, {} faults planned", folder.id(), plan.seed, plan.faults.len());
+        Ok(Stage {
+            plan,
+            folder,
+            info,
+            system,
+            specs,
+            recorder,
+            network,
+            journal,
+            cluster: None,
+            begun,
+            phase_began: begun,
+        })
+    }
+
+    /// Starts all nodes and waits until the cluster serves.
+    pub async fn raise(&mut self) -> anyhow::Result<Arc<Cluster>> {
+        let network = Arc::new(Network::build(&self.network, self.plan.cluster.nodes).await?);
+        let runtime = Arc::new(ProcessRuntime::new(network.clone(), self.journal.marker(), self.begun)?);
+        let cluster = Arc::new(Cluster::new(runtime, network, self.specs.clone(), self.journal.clone())?);
+        self.cluster = Some(cluster.clone());
+        cluster.start_all().await?;
+        let deadline = tokio::time::Instant::now() + wiring::START_WITHIN;
+        for spec in &self.specs {
+            self.ready(&cluster, spec, deadline).await?;
+        }
+        self.system.serving(&self.specs, deadline).await?;
+        Ok(cluster)
+    }
+
+    /// Waits for a node, but not longer than it lives.
+    async fn ready(&self, cluster: &Cluster, spec: &NodeSpec, deadline: tokio::time::Instant) -> anyhow::Result<()> {
+        tokio::select! {
+            ready = self.system.ready(spec, deadline) => Ok(ready?),
+            ending = cluster.wait_exit(spec.index) => anyhow::bail!(
+                "{} {} while it was started; its last words:\n{}", spec.id, ending?, last_words(&spec.log_dir, &spec.id)
+            ),
+        }
+    }
+
+    /// Notes that a phase of the run is over.
+    pub fn phase_done(&mut self, name: &str) {
+        let now = Instant::now();
+        let ms = now.duration_since(self.phase_began).as_millis() as u64;
+        self.info.phases.push(PhaseTiming { name: name.to_owned(), ms });
+        self.phase_began = now;
+    }
+
+    /// Ends all nodes and closes the heal journal. May be called at any time.
+    pub async fn clear(&mut self) -> anyhow::Result<()> {
+        if let Some(cluster) = self.cluster.take() {
+            cluster.shutdown(GRACE).await?;
+        }
+        self.recorder.close().await?;
+        self.journal.finish()?;
+        Ok(())
+    }
+}
+
+/// A store that can't be used as asked is the user's to mend; the rest is ours.
+fn classed(error: SystemError) -> Failure {
+    match error {
+        SystemError::Io { .. } | SystemError::PortTaken { .. } | SystemError::NoFreePorts { .. } => {
+            Failure::Suite(error.into())
+        }
+        _ => input(error),
+    }
+}
+
+fn run_info(
+    plan: &Plan,
+    folder: &RunFolder,
+    specs: &[NodeSpec],
+    network: &NetworkKind,
+    args: &RunArgs,
+) -> anyhow::Result<RunInfo> {
+    let mut programs: Vec<_> = specs.iter().map(|spec| spec.launch.program.clone()).collect();
+    programs.sort();
+    programs.dedup();
+    let binaries = programs.iter().map(|path| binary_info(path)).collect::<anyhow::Result<_>>()?;
+    let (kind, cost) = match network {
+        NetworkKind::Namespace => ("namespace", None),
+        NetworkKind::Loopback { why } => ("loopback", Some(format!("no partitions: {why}"))),
+    };
+    Ok(RunInfo {
+        format: RUN_FORMAT,
+        id: folder.id().to_owned(),
+        seed: plan.seed,
+        command: repeat_command(folder, args),
+        system: plan.cluster.system.to_string(),
+        nodes: specs.iter().map(|spec| NodeInfo { id: spec.id.clone(), release: spec.release.clone() }).collect(),
+        network: NetworkInfo { kind: kind.to_owned(), cost },
+        host: host::facts(),
+        binaries,
+        started: Timestamp::now(),
+        phases: Vec::new(),
+        ended_early: None,
+        suite_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+fn binary_info(path: &Path) -> anyhow::Result<BinaryInfo> {
+    Ok(BinaryInfo { path: path.display().to_string(), digest: digest_file(path)? })
+}
+
+/// The plan as executed is the whole input of a run, beside the program.
+fn repeat_command(folder: &RunFolder, args: &RunArgs) -> String {
+    let plan = folder.plan();
+    let binary = args.binary.as_ref().map_or_else(String::new, |path| format!(" --binary {}", path.display()));
+    format!("keyquake run --plan {}{binary}", plan.display())
+}
+
+/// The end of a node's log, for an error message.
+fn last_words(logs: &Path, node: &str) -> String {
+    let path = logs.join(format!("{node}.log"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let lines: Vec<_> = text.lines().rev().take(5).collect();
+            lines.into_iter().rev().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+        }
+        Err(error) => format!("  (its log {} can't be read: {error})", path.display()),
+    }
+}

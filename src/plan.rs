@@ -1,0 +1,244 @@
+//! The plan: everything a run does, explicit, in one file that a person can
+//! read, change and run again (`docs/formats.md`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use keyquake_cluster::{NetworkKind, NetworkMode};
+use keyquake_nemesis::{FaultName, PlannedFault};
+use keyquake_systems::SystemName;
+use keyquake_workloads::{WorkloadName, WorkloadOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{NetworkArg, ShapeArgs, SystemArg};
+
+/// The version of the plan's format that this binary writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// The release of a node that the plan says nothing about.
+const DEFAULT_RELEASE: &str = "6f";
+
+/// A whole plan, as in `plan.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Version of this file's format.
+    pub format: u32,
+    /// Where everything random in the run comes from.
+    pub seed: u64,
+    /// How long the workloads run.
+    #[serde(with = "duration_text")]
+    pub time: Duration,
+    /// What is started.
+    pub cluster: ClusterPlan,
+    /// What the clients do.
+    pub workloads: Vec<WorkloadOptions>,
+    /// What the nemesis does, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<PlannedFault>,
+}
+
+/// The cluster of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterPlan {
+    /// The store under test.
+    pub system: SystemName,
+    /// How many nodes; they are called n1, n2, ….
+    pub nodes: u16,
+    /// `auto`, `namespace` or `loopback`.
+    #[serde(default)]
+    pub network: NetworkMode,
+    /// The release of every node that `releases` does not name.
+    #[serde(default = "default_release")]
+    pub release: String,
+    /// On loopback: the first port to use. Left out, free ports are looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_port: Option<u16>,
+    /// Seeded bugs of the reference store to switch on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bugs: Vec<String>,
+    /// Releases by node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub releases: BTreeMap<String, String>,
+}
+
+fn default_release() -> String {
+    DEFAULT_RELEASE.to_owned()
+}
+
+impl Plan {
+    /// Draws the plan of a seed. Where no faults are named, those that `network`
+    /// can't have are left out; without a network, none is.
+    pub fn draw(shape: &ShapeArgs, network: Option<&NetworkKind>) -> anyhow::Result<Plan> {
+        let seed = shape.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+        let links = network.is_none_or(|network| network.capabilities().links);
+        let enabled = match shape.faults.as_slice() {
+            [] => FaultName::ALL.into_iter().filter(|fault| links || !fault.info().needs_links).collect(),
+            named => fault_names(named)?,
+        };
+        let (release, releases) = releases(&shape.release)?;
+        let plan = Plan {
+            format: FORMAT,
+            seed,
+            time: shape.time,
+            cluster: ClusterPlan {
+                system: match shape.system {
+                    SystemArg::Reference => SystemName::Reference,
+                    SystemArg::Elastickv => SystemName::Elastickv,
+                },
+                nodes: shape.nodes,
+                network: match shape.network {
+                    NetworkArg::Auto => NetworkMode::Auto,
+                    NetworkArg::Namespace => NetworkMode::Namespace,
+                    NetworkArg::Loopback => NetworkMode::Loopback,
+                },
+                release,
+                first_port: shape.first_port,
+                bugs: shape.bug.clone(),
+                releases,
+            },
+            workloads: workloads(shape)?,
+            faults: keyquake_nemesis::draw(seed, shape.time, shape.nodes, &enabled),
+        };
+        plan.validate()?;
+        Ok(plan)
+    }
+
+    /// Reads a plan from a file, and refuses what could not be run.
+    pub fn read(path: &Path) -> anyhow::Result<Plan> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the plan {}", path.display()))?;
+        Plan::parse(&text).with_context(|| format!("the plan {} can't be used", path.display()))
+    }
+
+    /// Reads a plan from its text.
+    pub fn parse(text: &str) -> anyhow::Result<Plan> {
+        // The version comes first: a newer plan may differ in any other way.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Head = toml::from_str(text)?;
+        ensure!(
+            head.format <= FORMAT,
+            "it has format {}, this keyquake knows up to {FORMAT}; use the keyquake that wrote it",
+            head.format
+        );
+        let plan: Plan = toml::from_str(text)?;
+        plan.validate()?;
+        Ok(plan)
+    }
+
+    /// The plan as the text of `plan.toml`.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// Whether some fault of the plan cuts links between nodes.
+    pub fn needs_links(&self) -> bool {
+        self.faults.iter().any(|planned| planned.fault.info().needs_links)
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        let nodes = self.cluster.nodes;
+        ensure!((1..=9).contains(&nodes), "a cluster has 1 to 9 nodes, not {nodes}");
+        ensure!(
+            self.time >= Duration::from_secs(1) && self.time <= Duration::from_secs(7 * 24 * 3600),
+            "the time must be from 1s to 7days, not {}",
+            humantime::format_duration(self.time)
+        );
+        ensure!(!self.workloads.is_empty(), "there is no workload, so nothing could be judged; name one: register, append");
+        let names: std::collections::BTreeSet<_> = self.workloads.iter().map(|workload| workload.name).collect();
+        ensure!(names.len() == self.workloads.len(), "a workload stands in the plan twice; each may be there once");
+        for node in self.cluster.releases.keys() {
+            let known = (0..nodes).map(keyquake_cluster::node_name).any(|name| name == *node);
+            ensure!(known, "a release is given for {node}, but the nodes are n1 to n{nodes}");
+        }
+        keyquake_nemesis::validate(&self.faults, nodes)?;
+        if let Some(last) = self.faults.last() {
+            let end = last.at + last.hold;
+            ensure!(
+                end <= self.time,
+                "the last fault is held until {}, after the end of the run at {}",
+                humantime::format_duration(end),
+                humantime::format_duration(self.time)
+            );
+        }
+        Ok(())
+    }
+}
+
+/// `kill,partition` as fault names; a family stands for all of it, `none` for nothing.
+fn fault_names(words: &[String]) -> anyhow::Result<Vec<FaultName>> {
+    let words: Vec<_> = words.iter().filter(|word| !word.is_empty()).collect();
+    if words.iter().any(|word| *word == "none") {
+        ensure!(words.len() == 1, "--faults none can't be combined with other faults");
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for word in words {
+        for name in FaultName::family(word)? {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// `6b` or `n1=6a,n2=6b` as the release of all and those of some.
+fn releases(words: &[String]) -> anyhow::Result<(String, BTreeMap<String, String>)> {
+    let mut all = None;
+    let mut some = BTreeMap::new();
+    for word in words {
+        match word.split_once('=') {
+            Some((node, release)) => {
+                let before = some.insert(node.to_owned(), release.to_owned());
+                ensure!(before.is_none(), "--release names {node} twice");
+            }
+            None => ensure!(all.replace(word.clone()).is_none(), "--release gives two releases for all nodes"),
+        }
+    }
+    Ok((all.unwrap_or_else(default_release), some))
+}
+
+fn workloads(shape: &ShapeArgs) -> anyhow::Result<Vec<WorkloadOptions>> {
+    shape
+        .workload
+        .iter()
+        .map(|word| {
+            let mut options = WorkloadOptions::of(word.parse()?);
+            options.rate = shape.rate.unwrap_or(options.rate);
+            options.clients = shape.clients.unwrap_or(options.clients);
+            if let Some(protocol) = &shape.protocol {
+                options.protocol = protocol.parse()?;
+            }
+            if let Some(target) = &shape.target {
+                options.target = target.parse()?;
+            }
+            options.cas = shape.cas && options.name == WorkloadName::Register;
+            options.check()?;
+            Ok(options)
+        })
+        .collect()
+}
+
+/// Durations as people write them: `30s`, `2m 30s`.
+mod duration_text {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*time))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text)
+            .map_err(|error| D::Error::custom(format!("{text:?} is no duration ({error}); write for example \"30s\"")))
+    }
+}

@@ -1,0 +1,317 @@
+//! The command lines of nodes.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use keyquake_cluster::{Launch, NetworkKind, NodeAddresses, NodeSpec, node_name};
+
+use super::addresses::{self, DYNAMO, GRPC, METRICS, RESP, S3, SQS};
+use crate::system::{SystemError, SystemName, SystemOptions};
+
+/// The release of the reference store where none is chosen.
+const NEWEST_REFERENCE: &str = "6f";
+
+/// The release of elastickv where none is named: what the program is, it is.
+const UNNAMED: &str = "head";
+
+/// The address scheme of namespaces ends a little above this.
+const NODES_MAX: u16 = 100;
+
+pub(super) fn prepare(
+    name: SystemName,
+    nodes: u16,
+    dir: &Path,
+    network: &NetworkKind,
+    options: &SystemOptions,
+) -> Result<Vec<NodeSpec>, SystemError> {
+    if !(1..=NODES_MAX).contains(&nodes) {
+        return Err(SystemError::NodeCount(nodes));
+    }
+    let names: Vec<String> = (0..nodes).map(node_name).collect();
+    if let Some(stranger) = options
+        .node_releases
+        .keys()
+        .find(|node| !names.contains(node))
+    {
+        return Err(SystemError::NoSuchNode(stranger.clone(), nodes));
+    }
+    if name != SystemName::Reference && !options.bugs.is_empty() {
+        return Err(SystemError::NoBugs(name));
+    }
+    let program = program(name, options)?;
+    let dir = std::path::absolute(dir).map_err(|source| SystemError::Io {
+        what: format!("find the folder {}", dir.display()),
+        source,
+    })?;
+    let addresses = addresses::assign(nodes, network, options.first_port)?;
+    let group = Group {
+        name,
+        ids: &names,
+        addresses: &addresses,
+        data: dir.join("nodes"),
+    };
+    Ok((0..nodes)
+        .map(|index| {
+            let place = usize::from(index);
+            let id = names[place].clone();
+            let release = release(name, &id, options);
+            NodeSpec {
+                index,
+                data_dir: group.data.join(&id),
+                log_dir: dir.join("logs"),
+                addresses: addresses[place].clone(),
+                launch: Launch {
+                    program: program.clone(),
+                    args: group.arguments(place, &release, &options.bugs),
+                    env: environment(name, &options.env),
+                },
+                id,
+                release,
+            }
+        })
+        .collect())
+}
+
+/// What the flags of all nodes are made from.
+struct Group<'a> {
+    name: SystemName,
+    ids: &'a [String],
+    addresses: &'a [NodeAddresses],
+    /// A node adds its own name to this.
+    data: PathBuf,
+}
+
+impl Group<'_> {
+    fn arguments(&self, place: usize, release: &str, bugs: &[String]) -> Vec<String> {
+        let at = |service| self.address(place, service);
+        let mut args = Vec::new();
+        if self.name == SystemName::Reference {
+            args.push("node".to_owned());
+        }
+        let mut flag = |name: &str, value: String| args.push(format!("--{name}={value}"));
+        flag("raftId", self.ids[place].clone());
+        flag("address", at(GRPC));
+        flag("redisAddress", at(RESP));
+        flag("dynamoAddress", at(DYNAMO));
+        flag("s3Address", at(S3));
+        flag("sqsAddress", at(SQS));
+        // On its own loopback interface it needs no token.
+        let metrics_port = self.addresses[place].ports[METRICS];
+        flag("metricsAddress", format!("127.0.0.1:{metrics_port}"));
+        flag("pprofAddress", String::new());
+        flag("raftDataDir", self.data.display().to_string());
+        flag("raftBootstrapMembers", self.members());
+        flag("raftRedisMap", self.map_to(RESP));
+        flag("raftDynamoMap", self.map_to(DYNAMO));
+        flag("raftS3Map", self.map_to(S3));
+        flag("raftSqsMap", self.map_to(SQS));
+        if self.name == SystemName::Reference {
+            flag("release", release.to_owned());
+            for bug in bugs {
+                flag("bug", bug.clone());
+            }
+        }
+        args
+    }
+
+    fn address(&self, place: usize, service: &str) -> String {
+        let node = &self.addresses[place];
+        format!("{}:{}", node.ip, node.ports[service])
+    }
+
+    /// `n1=host:port,n2=…`
+    fn members(&self) -> String {
+        self.list(|place| (self.ids[place].clone(), self.address(place, GRPC)))
+    }
+
+    /// Raft address to service address: without it a follower can't pass a request on.
+    fn map_to(&self, service: &str) -> String {
+        self.list(|place| (self.address(place, GRPC), self.address(place, service)))
+    }
+
+    fn list(&self, pair: impl Fn(usize) -> (String, String)) -> String {
+        (0..self.ids.len())
+            .map(|place| {
+                let (left, right) = pair(place);
+                format!("{left}={right}")
+            })
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+}
+
+/// The environment of a node: the store's own needs, then what the user wants.
+fn environment(name: SystemName, chosen: &[(String, String)]) -> Vec<(String, String)> {
+    let mut env = Vec::new();
+    if name == SystemName::Elastickv {
+        // Transactions and scripts beyond this many at once are turned away with `BUSY server
+        // overloaded`; its own default is a few per core, which a small machine hits at once.
+        env.push((
+            "ELASTICKV_REDIS_HEAVY_COMMAND_SLOTS".to_owned(),
+            "64".to_owned(),
+        ));
+    }
+    env.extend_from_slice(chosen);
+    env
+}
+
+fn release(name: SystemName, id: &str, options: &SystemOptions) -> String {
+    let chosen = options.node_releases.get(id).or(options.release.as_ref());
+    chosen.cloned().unwrap_or_else(|| {
+        match name {
+            SystemName::Reference => NEWEST_REFERENCE,
+            SystemName::Elastickv => UNNAMED,
+        }
+        .to_owned()
+    })
+}
+
+fn program(name: SystemName, options: &SystemOptions) -> Result<PathBuf, SystemError> {
+    match (&options.binary, name) {
+        (Some(path), _) => executable(path),
+        (None, SystemName::Elastickv) => Err(SystemError::BinaryMissing),
+        (None, SystemName::Reference) => {
+            std::env::current_exe().map_err(|source| SystemError::Io {
+                what: "find the suite's own executable, which holds the reference store".to_owned(),
+                source,
+            })
+        }
+    }
+}
+
+/// The absolute path of an executable file.
+fn executable(path: &Path) -> Result<PathBuf, SystemError> {
+    let bad = |reason: String| SystemError::BadBinary {
+        path: path.to_owned(),
+        reason,
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| bad(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(bad("it is not a file".to_owned()));
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Err(bad("it is not executable".to_owned()));
+    }
+    std::path::absolute(path).map_err(|error| bad(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> NetworkKind {
+        NetworkKind::Loopback {
+            why: "test".to_owned(),
+        }
+    }
+
+    fn prepare_with(name: SystemName, options: &SystemOptions) -> Result<Vec<NodeSpec>, String> {
+        let dir = Path::new("/run-folder");
+        prepare(name, 3, dir, &loopback(), options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_the_recipe() {
+        let options = SystemOptions {
+            release: Some("6b".to_owned()),
+            node_releases: [("n2".to_owned(), "6a".to_owned())].into(),
+            bugs: vec!["stale-read".to_owned()],
+            env: vec![("A".to_owned(), "b".to_owned())],
+            ..SystemOptions::default()
+        };
+        let specs = prepare(
+            SystemName::Reference,
+            3,
+            Path::new("/run-folder"),
+            &NetworkKind::Namespace,
+            &options,
+        )
+        .unwrap();
+        let n2 = &specs[1];
+        assert_eq!(
+            (n2.id.as_str(), n2.index, n2.release.as_str()),
+            ("n2", 1, "6a")
+        );
+        assert_eq!(n2.data_dir, Path::new("/run-folder/nodes/n2"));
+        assert_eq!(n2.log_dir, Path::new("/run-folder/logs"));
+        assert_eq!(n2.launch.program, std::env::current_exe().unwrap());
+        assert_eq!(n2.launch.env, [("A".to_owned(), "b".to_owned())]);
+        assert_eq!(
+            n2.launch.args,
+            [
+                "node",
+                "--raftId=n2",
+                "--address=10.77.0.2:20051",
+                "--redisAddress=10.77.0.2:20052",
+                "--dynamoAddress=10.77.0.2:20053",
+                "--s3Address=10.77.0.2:20054",
+                "--sqsAddress=10.77.0.2:20055",
+                "--metricsAddress=127.0.0.1:20056",
+                "--pprofAddress=",
+                "--raftDataDir=/run-folder/nodes",
+                "--raftBootstrapMembers=n1=10.77.0.1:20051,n2=10.77.0.2:20051,n3=10.77.0.3:20051",
+                "--raftRedisMap=10.77.0.1:20051=10.77.0.1:20052,10.77.0.2:20051=10.77.0.2:20052,10.77.0.3:20051=10.77.0.3:20052",
+                "--raftDynamoMap=10.77.0.1:20051=10.77.0.1:20053,10.77.0.2:20051=10.77.0.2:20053,10.77.0.3:20051=10.77.0.3:20053",
+                "--raftS3Map=10.77.0.1:20051=10.77.0.1:20054,10.77.0.2:20051=10.77.0.2:20054,10.77.0.3:20051=10.77.0.3:20054",
+                "--raftSqsMap=10.77.0.1:20051=10.77.0.1:20055,10.77.0.2:20051=10.77.0.2:20055,10.77.0.3:20051=10.77.0.3:20055",
+                "--release=6a",
+                "--bug=stale-read",
+            ]
+        );
+    }
+
+    #[test]
+    fn elastickv_gets_neither_subcommand_nor_flags_of_ours() {
+        let options = SystemOptions {
+            binary: Some(std::env::current_exe().unwrap()),
+            ..SystemOptions::default()
+        };
+        let specs = prepare_with(SystemName::Elastickv, &options).unwrap();
+        let args = &specs[0].launch.args;
+        assert_eq!(args[0], "--raftId=n1");
+        assert!(!args.iter().any(|arg| arg.contains("release")), "{args:?}");
+        assert_eq!(specs[0].release, "head");
+    }
+
+    #[test]
+    fn what_can_not_be_started_is_refused_clearly() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "text").unwrap();
+        let with_binary = |path: &Path| SystemOptions {
+            binary: Some(path.to_owned()),
+            ..SystemOptions::default()
+        };
+        for (options, expected) in [
+            (SystemOptions::default(), "pass --binary PATH"),
+            (with_binary(&folder.path().join("absent")), "No such file"),
+            (with_binary(folder.path()), "it is not a file"),
+            (with_binary(&plain), "it is not executable"),
+            (
+                SystemOptions {
+                    bugs: vec!["stale-read".to_owned()],
+                    ..with_binary(&plain)
+                },
+                "no seeded bugs",
+            ),
+            (
+                SystemOptions {
+                    node_releases: [("n9".to_owned(), "6a".to_owned())].into(),
+                    ..SystemOptions::default()
+                },
+                "no node \"n9\"",
+            ),
+        ] {
+            let error = prepare_with(SystemName::Elastickv, &options).unwrap_err();
+            assert!(error.contains(expected), "{expected}: {error}");
+        }
+        let none = prepare(
+            SystemName::Reference,
+            0,
+            folder.path(),
+            &loopback(),
+            &SystemOptions::default(),
+        );
+        assert!(matches!(none, Err(SystemError::NodeCount(0))));
+    }
+}

@@ -1,0 +1,82 @@
+//! elastickv, and the reference store that speaks its wire.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keyquake_cluster::{NetworkKind, NodeSpec};
+use keyquake_workloads::{Capabilities, Connect, Protocol};
+use tokio::time::Instant;
+
+use crate::system::{System, SystemError, SystemName, SystemOptions};
+
+mod addresses;
+mod connect;
+pub mod errors;
+mod grpc;
+mod health;
+mod launch;
+mod ready;
+mod resp;
+mod spelling;
+
+/// The suite's own reference store, started from the suite's own executable.
+pub struct Reference;
+
+/// elastickv's production server, from a program given by the user.
+pub struct Elastickv;
+
+/// Both are the same but for how they are launched and how quick they are.
+macro_rules! same_wire {
+    ($store:ty, $name:expr, $recovery_bound_s:literal) => {
+        #[async_trait]
+        impl System for $store {
+            fn name(&self) -> SystemName {
+                $name
+            }
+
+            fn prepare(
+                &self,
+                nodes: u16,
+                dir: &Path,
+                network: &NetworkKind,
+                options: &SystemOptions,
+            ) -> Result<Vec<NodeSpec>, SystemError> {
+                launch::prepare($name, nodes, dir, network, options)
+            }
+
+            async fn ready(&self, node: &NodeSpec, deadline: Instant) -> Result<(), SystemError> {
+                ready::ready(node, deadline).await
+            }
+
+            async fn serving(
+                &self,
+                nodes: &[NodeSpec],
+                deadline: Instant,
+            ) -> Result<u16, SystemError> {
+                ready::serving(nodes, deadline).await
+            }
+
+            async fn leader(&self, nodes: &[NodeSpec]) -> Option<u16> {
+                ready::leader(nodes).await
+            }
+
+            fn connect(&self, nodes: &[NodeSpec]) -> Arc<dyn Connect> {
+                Arc::new(connect::Connector::new(nodes))
+            }
+
+            fn capabilities(&self, protocol: Protocol) -> Capabilities {
+                connect::capabilities(protocol)
+            }
+
+            fn recovery_bound(&self) -> Duration {
+                Duration::from_secs($recovery_bound_s)
+            }
+        }
+    };
+}
+
+same_wire!(Reference, SystemName::Reference, 5);
+// Its election takes 2 to 4 s, and a lease of 1.7 s must run out before.
+same_wire!(Elastickv, SystemName::Elastickv, 15);

@@ -1,0 +1,5 @@
+//! The client loop and the recorder together, on real files.
+
+mod memory;
+mod recorder;
+mod run;
