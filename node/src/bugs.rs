@@ -40,9 +40,8 @@ pub fn catalogue() -> &'static [BugInfo] {
         BugInfo {
             bug: Bug::LostWrite,
             name: "lost-write",
-            does: "a leader acknowledges a blind write (RawPut, RawDelete, plain SET) once it is \
-                   in its own log and ships it to the others up to 100 ms later, so that writes \
-                   are lost when leadership changes",
+            does: "a leader acknowledges a write once it is in its own log and ships it to the \
+                   others up to 100 ms later, so that writes are lost when leadership changes",
             breaks: "LIN",
         },
         BugInfo {

@@ -90,9 +90,10 @@ fn understands_all_it_says_it_does() {
 fn complains_with_file_line_and_reason() {
     for (text, complaint) in [
         (
-            "{:type :ok\n :f",
+            "{:type :ok\n :f}",
             "h.edn:2: the map has a key, :f, without a value",
         ),
+        ("{:type :ok\n :f", "h.edn:2: the text ends within a form"),
         ("\n\n]", "h.edn:3: ']' closes nothing"),
         (
             "{:type :ok, :f :read, :value \"x",

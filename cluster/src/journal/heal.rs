@@ -10,6 +10,8 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
@@ -20,6 +22,8 @@ use crate::runtime::proc;
 
 /// How long a killed process may take to vanish.
 const GONE_WITHIN_MS: u16 = 5_000;
+/// How long processes without any environment are taken to be in the middle of an `exec`.
+const EXEC_WITHIN: Duration = Duration::from_millis(500);
 /// Processes may fork while they are being killed; look again so many times at most.
 const SWEEPS_MAX: usize = 10;
 
@@ -274,13 +278,16 @@ fn kill_marked(
     wanted: impl Fn(&str) -> bool,
     healed: &mut HealedRun,
 ) -> io::Result<()> {
+    let patience = Instant::now() + EXEC_WITHIN;
     for _ in 0..SWEEPS_MAX {
         let mut found = false;
         for pid in proc::pids()?
             .into_iter()
             .filter(|&pid| pid != std::process::id())
         {
-            let Some((process, node)) = marked(pid, marker).filter(|(_, node)| wanted(node)) else {
+            let Some((process, node)) =
+                marked(pid, marker, patience).filter(|(_, node)| wanted(node))
+            else {
                 continue;
             };
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -306,9 +313,9 @@ fn kill_marked(
 }
 
 /// A descriptor of the process and its node, if it carries the marker.
-fn marked(pid: u32, marker: &str) -> Option<(OwnedFd, String)> {
+fn marked(pid: u32, marker: &str, patience: Instant) -> Option<(OwnedFd, String)> {
     let process = pidfd_open(pid).ok()?;
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let environment = environment(pid, patience)?;
     let value = |name: &str| {
         environment
             .split(|&byte| byte == 0)
@@ -320,6 +327,19 @@ fn marked(pid: u32, marker: &str) -> Option<(OwnedFd, String)> {
             String::from_utf8_lossy(value(NODE_VARIABLE).unwrap_or_default()).into_owned(),
         )
     })
+}
+
+/// A process's environment. In the middle of an `exec` there is none for a moment.
+fn environment(pid: u32, patience: Instant) -> Option<Vec<u8>> {
+    loop {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        // Kernel threads and the dead have neither environment nor program.
+        let is_program = || fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+        if !environment.is_empty() || Instant::now() > patience || !is_program() {
+            return Some(environment);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {

@@ -67,19 +67,31 @@ pub fn part_suite() {
             "journal {}",
             fixture.journal.path().parent().unwrap().display()
         );
-        println!("dir {}", fixture.dir.path().display());
         println!("end");
         std::future::pending::<()>().await;
     });
 }
 
+/// Ends with the scenario, even if that fails.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 pub fn killed_suite() {
     let program = std::env::current_exe().unwrap();
-    let mut suite = part(&program, "part_suite")
+    let place = tempfile::tempdir().unwrap();
+    let suite = part(&program, "part_suite")
+        .env("TMPDIR", place.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let facts = BufReader::new(suite.stdout.take().unwrap())
+    let mut suite = Ended(suite);
+    let facts = BufReader::new(suite.0.stdout.take().unwrap())
         .lines()
         .map(Result::unwrap)
         .take_while(|line| line != "end")
@@ -110,8 +122,8 @@ pub fn killed_suite() {
     );
     assert!(pids.iter().chain(&daemons).all(|&pid| lives(pid)));
 
-    suite.kill().unwrap();
-    assert_eq!(suite.wait().unwrap().signal(), Some(9));
+    suite.0.kill().unwrap();
+    assert_eq!(suite.0.wait().unwrap().signal(), Some(9));
     block_on(async {
         until("every node has died with it", || {
             pids.iter().all(|&pid| !lives(pid))
@@ -133,7 +145,6 @@ pub fn killed_suite() {
     });
     assert_eq!(fs::read_dir(journal).unwrap().count(), 0);
     assert_eq!(heal(journal).unwrap().to_string(), "nothing to heal\n");
-    fs::remove_dir_all(all("dir")[0]).unwrap();
 }
 
 /// Whether any process or thread lives in a namespace or has it open.

@@ -56,9 +56,13 @@ impl From<Refusal> for ExecuteError {
 }
 
 impl From<Status> for ExecuteError {
+    /// However the call broke, all that is known is that no answer came.
     fn from(status: Status) -> Self {
         ExecuteError::Call {
-            code: status.code(),
+            code: match status.code() {
+                Code::InvalidArgument => Code::InvalidArgument,
+                _ => Code::Unavailable,
+            },
             text: status.message().to_owned(),
         }
     }

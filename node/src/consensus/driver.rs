@@ -1,15 +1,11 @@
-//! The consensus thread's loop: take everything queued, let raft-rs decide,
-//! make it durable with one sync, send, apply, answer.
-//!
-//! Order within one Ready: a leader's appends go out first (they may run beside its
-//! own sync), then committed entries are applied (all of them already synced here),
-//! then the sync, then whatever depends on it.
+//! The consensus thread's loop: take everything queued, let raft-rs decide, carry
+//! the outcome out (`ready`), answer.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use raft::eraftpb::{Entry, Message, MessageType};
+use raft::eraftpb::{Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
 use tokio::sync::watch;
 
@@ -74,14 +70,14 @@ pub struct Driver {
     pub(super) seeded: Seeded,
     /// Set when this leader was removed: it steps down once the others have heard.
     pub(super) retire_at: Option<Instant>,
-    reads: Reads,
+    pub(super) reads: Reads,
     inbox: Receiver<Input>,
     status: watch::Sender<Arc<Status>>,
     /// The term this node leads in, as far as waiters are concerned.
     leads: Option<u64>,
     first_campaign: Option<Instant>,
     /// Who the snapshot being received came with.
-    incoming: Option<(u64, Origin)>,
+    pub(super) incoming: Option<(u64, Origin)>,
     last_contact: Option<Instant>,
 }
 
@@ -206,7 +202,7 @@ impl Driver {
                 self.incoming = Some((index, origin));
                 self.step(message);
             }
-            Input::Propose(command, answer) => self.propose(command, answer),
+            Input::Propose(command, answer) => self.propose(command, answer)?,
             Input::Read(answer) => {
                 if self.is_leader() {
                     self.reads.push(answer);
@@ -250,11 +246,15 @@ impl Driver {
         self.node.raft.state == StateRole::Leader
     }
 
-    fn propose(&mut self, command: Command, answer: Answer<Applied>) {
+    fn propose(&mut self, command: Command, answer: Answer<Applied>) -> Result<(), EngineError> {
         if !self.is_leader() {
             let _ = answer.send(Err(Refusal::NotLeader));
-            return;
+            return Ok(());
         }
+        let last = self.node.raft.raft_log.last_index();
+        let foreseen = self
+            .seeded
+            .foresee(&command, &self.fsm, self.applied, last)?;
         let id = self.proposals.next_id();
         let data = entry::encode(id, &command);
         if self.node.propose(Vec::new(), data).is_err() {
@@ -264,13 +264,14 @@ impl Driver {
                 Refusal::NotLeader
             };
             let _ = answer.send(Err(refusal));
-            return;
+            return Ok(());
         }
         let index = self.node.raft.raft_log.last_index();
-        match self.seeded.acknowledge_early(&command, index, answer) {
-            Ok(()) => {}
-            Err(answer) => self.proposals.wait(id, index, Waiter::Command(answer)),
+        match foreseen {
+            Some(reply) => self.seeded.answer_early(index, reply, answer),
+            None => self.proposals.wait(id, index, Waiter::Command(answer)),
         }
+        Ok(())
     }
 
     /// Ends all waiting when this node no longer leads in the term the waiters came in.
@@ -313,94 +314,6 @@ impl Driver {
         {
             self.node.read_index(context);
         }
-    }
-
-    fn handle_ready(&mut self) -> Result<(), EngineError> {
-        let mut ready = self.node.ready();
-        self.send(ready.take_messages());
-        if !ready.snapshot().is_empty() {
-            self.install(ready.snapshot(), ready.hs())?;
-        }
-        self.apply(ready.take_committed_entries())?;
-        let entries = ready.take_entries();
-        let hard_state = ready.hs().cloned();
-        let must_sync = ready.must_sync();
-        let log = self.node.mut_store();
-        log.append(entries, hard_state.as_ref(), must_sync)?;
-        self.seeded.persisted(self.node.store().last());
-        self.send(ready.take_persisted_messages());
-        let read_states = ready.take_read_states();
-
-        let mut light = self.node.advance_append(ready);
-        if let Some(commit) = light.commit_index() {
-            self.node.mut_store().set_commit(commit);
-        }
-        self.send(light.take_messages());
-        self.apply(light.take_committed_entries())?;
-        self.node.advance_apply_to(self.applied);
-
-        for state in read_states {
-            let index = self.seeded.read_index(state.index, &self.node);
-            self.reads.confirm(&state.request_ctx, index);
-        }
-        Ok(())
-    }
-
-    fn install(
-        &mut self,
-        snapshot: &raft::eraftpb::Snapshot,
-        hard_state: Option<&raft::eraftpb::HardState>,
-    ) -> Result<(), EngineError> {
-        let metadata = snapshot.get_metadata();
-        let origin = match self.incoming.take() {
-            Some((index, origin)) if index == metadata.index => origin,
-            _ => Origin {
-                peers: self.membership.peers.clone(),
-                configuration_index: metadata.index,
-            },
-        };
-        tracing::info!(index = metadata.index, "installing a snapshot");
-        self.node
-            .mut_store()
-            .restore(metadata, origin, hard_state)?;
-        self.fsm.install(metadata.index)?;
-        self.applied = metadata.index;
-        self.members_changed();
-        self.fsm
-            .files()
-            .prune(metadata.index)
-            .map_err(crate::fsm::FsmError::from)?;
-        Ok(())
-    }
-
-    /// The stored membership is new: everyone who keeps a copy is told.
-    pub(super) fn members_changed(&mut self) {
-        self.membership = Arc::new(self.node.store().membership().clone());
-        self.outbox.set_peers(&self.membership.peers);
-    }
-
-    fn send(&mut self, messages: Vec<Message>) {
-        for message in messages {
-            if message.get_msg_type() == MessageType::MsgSnapshot {
-                let index = message.get_snapshot().get_metadata().index;
-                let origin = Origin {
-                    peers: self.membership.peers.clone(),
-                    // Changes behind the snapshot will reach the receiver as entries.
-                    configuration_index: self.membership.index.min(index),
-                };
-                self.outbox.send_snapshot(message, origin);
-            } else if let Some(message) = self.seeded.hold(message) {
-                self.outbox.send(message);
-            }
-        }
-    }
-
-    fn apply(&mut self, entries: Vec<Entry>) -> Result<(), EngineError> {
-        for entry in &entries {
-            self.apply_entry(entry)?;
-            self.applied = entry.index;
-        }
-        Ok(())
     }
 
     /// A new cluster need not wait for an election timeout.

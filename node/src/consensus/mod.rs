@@ -8,9 +8,11 @@ mod log;
 mod logger;
 mod membership;
 mod pending;
+mod ready;
 mod seeded;
 mod snapshots;
 mod status;
+mod storage;
 mod transfer;
 
 pub use driver::{Driver, Setup};

@@ -10,8 +10,8 @@ use super::handle::{Answer, Applied};
 use super::{EngineError, LogError, Outbox, RaftLog, Refusal};
 use crate::bugs::Bug;
 use crate::entry::{self, Payload};
-use crate::fsm;
-use crate::wire::{Command, SetIf, Step, command, step};
+use crate::fsm::{Fsm, Writes};
+use crate::wire::{Command, Reply, Step, command, step};
 
 /// How long `lost-write` keeps a leader's appends to itself.
 const HOLD: Duration = Duration::from_millis(100);
@@ -24,7 +24,9 @@ pub(super) struct Seeded {
     held: Vec<Message>,
     flush_at: Option<Instant>,
     /// `lost-write`: answers that wait only for this node's own disk.
-    early: Vec<(u64, Answer<Applied>)>,
+    early: Vec<(u64, Reply, Answer<Applied>)>,
+    /// `lost-write`: what the entries not applied yet will write; `None` = not known.
+    ahead: Option<Writes>,
     /// `double-apply`: the commit index heartbeats told of.
     heard_commit: u64,
 }
@@ -37,28 +39,42 @@ impl Seeded {
             held: Vec::new(),
             flush_at: None,
             early: Vec::new(),
+            ahead: None,
             heard_commit: applied,
         }
     }
 
-    /// `lost-write`: takes over a blind write's answer; gives any other back.
-    pub(super) fn acknowledge_early(
+    /// `lost-write`: what a command about to be proposed will answer, if everything before
+    /// it in this leader's log is known here. `last` is the log's last index so far.
+    pub(super) fn foresee(
         &mut self,
         command: &Command,
-        index: u64,
-        answer: Answer<Applied>,
-    ) -> Result<(), Answer<Applied>> {
-        if !self.lost_write || !is_blind(command) {
-            return Err(answer);
+        fsm: &Fsm,
+        applied: u64,
+        last: u64,
+    ) -> Result<Option<Reply>, EngineError> {
+        if !self.lost_write {
+            return Ok(None);
         }
-        self.early.push((index, answer));
-        Ok(())
+        if applied == last {
+            self.ahead = Some(Writes::new());
+        }
+        match &mut self.ahead {
+            Some(writes) => Ok(Some(fsm.speculate(command, writes)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// `lost-write`: answers once entry `index` is on this node's own disk.
+    pub(super) fn answer_early(&mut self, index: u64, reply: Reply, answer: Answer<Applied>) {
+        self.early.push((index, reply, answer));
     }
 
     /// `lost-write`: this node's own log is durable up to `last`.
     pub(super) fn persisted(&mut self, last: u64) {
-        for (index, answer) in self.early.extract_if(.., |(index, _)| *index <= last) {
-            let _ = answer.send(Ok((fsm::ok(), index)));
+        let durable = self.early.extract_if(.., |(index, ..)| *index <= last);
+        for (index, reply, answer) in durable {
+            let _ = answer.send(Ok((reply, index)));
         }
     }
 
@@ -131,21 +147,10 @@ impl Seeded {
     }
 
     pub(super) fn fail_all(&mut self, refusal: &Refusal) {
-        for (_, answer) in self.early.drain(..) {
+        self.ahead = None;
+        for (_, _, answer) in self.early.drain(..) {
             let _ = answer.send(Err(refusal.clone()));
         }
-    }
-}
-
-/// A write whose answer does not depend on the state.
-fn is_blind(command: &Command) -> bool {
-    let Some(command::Body::Single(Step { op: Some(op) })) = &command.body else {
-        return false;
-    };
-    match op {
-        step::Op::RawPut(_) | step::Op::RawDelete(_) => true,
-        step::Op::Set(set) => set.condition() == SetIf::Always && !set.get,
-        _ => false,
     }
 }
 

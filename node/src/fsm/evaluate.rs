@@ -212,8 +212,7 @@ fn shape(shape: reply::Shape) -> Reply {
     Reply { shape: Some(shape) }
 }
 
-/// The answer `OK`.
-pub fn ok() -> Reply {
+fn ok() -> Reply {
     shape(reply::Shape::Ok(true))
 }
 

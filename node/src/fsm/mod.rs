@@ -12,11 +12,10 @@ use std::sync::{PoisonError, RwLock};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use thiserror::Error;
 
-pub use evaluate::ok;
 pub use snapshot::{SnapshotError, SnapshotFiles};
-pub use view::View;
+pub use view::{View, Writes};
 
-use crate::wire::{Command, Reply};
+use crate::wire::{Command, Reply, reply};
 
 /// Small, so that what a restart has to replay is small.
 const MEMTABLE_BYTES: u64 = 2 << 20;
@@ -130,6 +129,23 @@ impl Fsm {
         let _whole = self.replaced.read().unwrap_or_else(PoisonError::into_inner);
         let mut view = View::new(&self.rows, self.database.snapshot());
         evaluate::evaluate(&mut view, command)
+    }
+
+    /// Evaluates a command on top of `writes` that are not in the state yet, and adds its own.
+    /// Only a seeded bug does this.
+    ///
+    /// # Errors
+    /// As [`FsmError`].
+    pub fn speculate(&self, command: &Command, writes: &mut Writes) -> Result<Reply, FsmError> {
+        let before = writes.clone();
+        let taken = std::mem::take(writes);
+        let mut view = View::with_writes(&self.rows, self.database.snapshot(), taken);
+        let reply = evaluate::evaluate(&mut view, command)?;
+        *writes = match reply.shape {
+            Some(reply::Shape::Error(_)) => before,
+            _ => view.into_writes(),
+        };
+        Ok(reply)
     }
 
     /// Makes everything applied so far durable.

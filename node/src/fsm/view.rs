@@ -7,22 +7,34 @@ use fjall::{Keyspace, OwnedWriteBatch, Readable, Snapshot};
 
 use super::{FsmError, Row, rows};
 
+/// Bodies by user key; `None` = deleted.
+pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 /// Reads at a moment, own writes included.
 pub struct View<'a> {
     rows: &'a Keyspace,
     moment: Snapshot,
-    /// The newest body by user key; `None` = deleted by this command.
-    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    writes: Writes,
 }
 
 impl<'a> View<'a> {
     /// A view of `rows` at `moment`, with no writes yet.
     pub fn new(rows: &'a Keyspace, moment: Snapshot) -> Self {
+        Self::with_writes(rows, moment, Writes::new())
+    }
+
+    /// A view of `rows` at `moment` with writes on top.
+    pub fn with_writes(rows: &'a Keyspace, moment: Snapshot, writes: Writes) -> Self {
         Self {
             rows,
             moment,
-            writes: BTreeMap::new(),
+            writes,
         }
+    }
+
+    /// The writes alone.
+    pub fn into_writes(self) -> Writes {
+        self.writes
     }
 
     /// The row key and value stored for a user key.

@@ -1,7 +1,7 @@
 //! The order of each list, as its longest read shows it, and the anomalies visible in the lists
 //! themselves, without any graph.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::explain::Story;
 use super::transactions::{Internal, List, NONE, Transactions};
@@ -220,6 +220,11 @@ fn incompatible(
     read: &super::transactions::Read<'_>,
     add: &mut Add<'_>,
 ) {
+    if let Some(value) = twice(read.list) {
+        let what = story.read(list, read.transaction);
+        let explanation = format!("{what} has {value} in it twice");
+        add("duplicate-elements", &[read.transaction], explanation);
+    }
     let longest = reader_of(list, list.order.len() - 1);
     let explanation = format!(
         "{}, but {}: neither begins with the other",
@@ -243,6 +248,12 @@ fn incompatible(
         );
         add("G1a", &[failed.transaction, read.transaction], explanation);
     }
+}
+
+/// An element that stands in a list more than once.
+fn twice(list: &[Value]) -> Option<Value> {
+    let mut met = FxHashSet::default();
+    list.iter().copied().find(|&value| !met.insert(value))
 }
 
 /// An append of the reader's own within what it saw as others'.

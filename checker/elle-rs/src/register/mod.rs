@@ -3,8 +3,8 @@
 //! Where each value is written once (as the workloads do), the answer is exact at any
 //! concurrency in O(n log n): [`blocks`] lets the values force what must stand together,
 //! [`zones`] asks time whether the rest fits. Two things need more: refused compare-and-sets,
-//! which are placed into the order found ([`refused`]) or else decided by the [`sweep`]; and
-//! values written twice and seen, which the sweep decides too. The sweep has a budget, and says
+//! which are placed into the order found ([`refused`], [`repair`]) or else decided by the
+//! [`sweep`]; and values written twice and seen, which the sweep decides too. The sweep has a budget, and says
 //! so when it was not enough: nothing is ever guessed.
 //!
 //! Pending operations (answered `info`, or never) may have taken effect at any later moment or
@@ -14,13 +14,15 @@ mod blocks;
 mod explain;
 mod operations;
 mod refused;
+mod repair;
+mod search;
 mod sweep;
 mod verify;
 mod zones;
 
 use blocks::{Cause, Id};
 use operations::{Effect, Register};
-use sweep::Swept;
+use sweep::{Question, Swept};
 
 use crate::Finding;
 pub use crate::history::pairs::Malformed;
@@ -106,7 +108,13 @@ fn decide(events: &[Event], register: &Register, budget: u64) -> Outcome {
     {
         return Outcome::Violated { finding };
     }
-    match sweep::sweep(&register.operations, budget) {
+    let question = Question {
+        operations: &register.operations,
+        asked: (0..register.operations.len() as Id).collect(),
+        before: None,
+        after: None,
+    };
+    match sweep::sweep(&question, budget) {
         Swept::Order(order) => valid(events, register, &order),
         Swept::Impossible { culprit, values } => Outcome::Violated {
             finding: explain::impossible(events, register, culprit, &values),

@@ -3,12 +3,15 @@
 //! A refused compare-and-set changes nothing and saw only that the value was *not* the expected
 //! one. In a given order of all other operations it may stand in any gap that time allows, if
 //! another value is there. Each is given the earliest such gap, in the order they began: that
-//! leaves the most room for those that must come after it. If one cannot be placed, another
-//! order of the rest may still have room for it: then this file has no answer.
+//! leaves the most room for those that must come after it. If one cannot be placed so, the order
+//! around it is searched anew, in windows of growing size. If that fails too, an order that
+//! differs everywhere may still have room for it: then this file has no answer.
 
 use super::blocks::Id;
 use super::operations::{BEGINNING, Effect, Operation, Time};
+use super::repair::repair;
 use crate::history::Value;
+use rustc_hash::FxHashSet;
 
 /// The witness with all refused compare-and-sets in it, or `None` if one has no place.
 pub(super) fn place(operations: &[Operation], witness: Vec<Id>) -> Option<Vec<Id>> {
@@ -26,14 +29,17 @@ pub(super) fn place(operations: &[Operation], witness: Vec<Id>) -> Option<Vec<Id
     // (finish, gap) of those placed, in the order they began; gaps need not grow with finish.
     let mut placed: Vec<(Time, usize)> = Vec::with_capacity(refused.len());
     let mut after = Frontier::default();
+    let mut misplaced: FxHashSet<Id> = FxHashSet::default();
     for &(id, expected) in &refused {
         let operation = &operations[id as usize];
         let earliest = gaps
             .earliest(operation.start)
             .max(after.gap_before(operation.start));
-        let gap = gaps.without(expected, earliest);
+        let mut gap = gaps.without(expected, earliest);
         if gap > gaps.latest(operation.finish) {
-            return None;
+            // Time allows it here, the value does not: left to `repair`.
+            gap = earliest;
+            misplaced.insert(id);
         }
         after.add(operation.finish, gap);
         placed.push((operation.start, gap));
@@ -53,7 +59,7 @@ pub(super) fn place(operations: &[Operation], witness: Vec<Id>) -> Option<Vec<Id
         }
         whole.extend(witness.get(gap));
     }
-    Some(whole)
+    repair(operations, whole, &misplaced)
 }
 
 /// The gaps of a witness: gap g stands before its operation g.
@@ -147,7 +153,7 @@ impl Frontier {
 
     fn gap_before(&mut self, start: Time) -> usize {
         while let Some(&std::cmp::Reverse((finish, gap))) = self.open.peek()
-            && finish < start
+            && finish < start && false
         {
             self.gap = self.gap.max(gap);
             self.open.pop();

@@ -48,29 +48,46 @@ struct Sweep<'a> {
     steps: u64,
 }
 
+/// What is to be put in an order, and between what.
+pub(super) struct Question<'a> {
+    /// All operations of the register.
+    pub operations: &'a [Operation],
+    /// Those to be put in an order, in the order of invocation.
+    pub asked: Vec<Id>,
+    /// The value before.
+    pub before: Option<Value>,
+    /// The value that must be there after, if that matters.
+    pub after: Option<Option<Value>>,
+}
+
 /// Decides within `budget` steps.
-pub(super) fn sweep(operations: &[Operation], budget: u64) -> Swept {
+pub(super) fn sweep(question: &Question<'_>, budget: u64) -> Swept {
+    let operations = question.operations;
+    let idle = idle_writes(question);
     let mut events: Vec<(Time, Id)> = Vec::new();
-    for (id, operation) in (0..).zip(operations) {
-        events.push((operation.start, id));
+    for &id in &question.asked {
+        let operation = &operations[id as usize];
+        if idle.binary_search(&id).is_err() {
+            events.push((operation.start, id));
+        }
         if !operation.is_pending() {
             events.push((operation.finish, id));
         }
     }
-    let idle = idle_writes(operations);
-    events.retain(|&(_, id)| idle.binary_search(&id).is_err());
     events.sort_unstable();
     let mut sweep = Sweep {
         operations,
         slots: [None; SLOTS],
-        layer: vec![((0, None), u32::MAX)],
+        layer: vec![((0, question.before), u32::MAX)],
         trail: Vec::new(),
         steps: budget,
     };
+    let mut last = None;
     for (time, id) in events {
         let went_on = if operations[id as usize].start == time {
             sweep.invoke(id)
         } else {
+            last = Some(id);
             sweep.complete(id)
         };
         match went_on {
@@ -84,16 +101,28 @@ pub(super) fn sweep(operations: &[Operation], budget: u64) -> Swept {
             }
         }
     }
-    Swept::Order(sweep.way(sweep.layer[0].1))
+    let fits = |value: Option<Value>| question.after.is_none_or(|after| after == value);
+    match sweep.layer.iter().find(|((_, value), _)| fits(*value)) {
+        Some(&(_, way)) => Swept::Order(sweep.way(way)),
+        None => Swept::Impossible {
+            culprit: last.unwrap_or_default(),
+            values: sweep.layer.iter().map(|&((_, value), _)| value).collect(),
+        },
+    }
 }
 
 /// Pending blind writes that need not be followed. A value that nobody looks for matters only
 /// as something other than what a refused compare-and-set expected, so all such writes are alike
 /// but for their start; each refusal needs at most one, and the earliest serve best.
-fn idle_writes(operations: &[Operation]) -> Vec<Id> {
+fn idle_writes(question: &Question<'_>) -> Vec<Id> {
+    let asked = || {
+        let operation = |&id: &Id| (id, &question.operations[id as usize]);
+        question.asked.iter().map(operation)
+    };
     let mut looked_for: FxHashSet<Value> = FxHashSet::default();
+    looked_for.extend(question.after.flatten());
     let mut refusals = 0;
-    for operation in operations {
+    for (_, operation) in asked() {
         match operation.effect {
             Effect::Read { value } => looked_for.extend(value),
             Effect::Update { old, .. } => looked_for.extend(old),
@@ -104,8 +133,7 @@ fn idle_writes(operations: &[Operation]) -> Vec<Id> {
             Effect::Write { .. } => {}
         }
     }
-    (0..)
-        .zip(operations)
+    asked()
         .filter(|(_, operation)| {
             operation.is_pending()
                 && matches!(operation.effect, Effect::Write { value } if !looked_for.contains(&value))

@@ -1,4 +1,4 @@
-//! Porcupine's Jepsen logs: `INFO  jepsen.util - 4	:invoke	:cas	[2 3]`.
+//! Porcupine's Jepsen logs: `INFO  jepsen.util - 4 :invoke :cas [2 3]`, with tabs between the words.
 
 use elle_rs::history::{Action, Event, Kind, Op};
 

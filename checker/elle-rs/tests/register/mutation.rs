@@ -122,6 +122,29 @@ fn unbroken_they_are_valid() {
     }
 }
 
+/// Half of the operations are compare-and-sets and most of them are refused, among many clients
+/// and many pending operations: all are placed or decided, none is left open.
+#[test]
+fn refusals_in_long_histories_are_decided() {
+    for seed in 0..ROUNDS {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let shape = Shape {
+            operations: 20_000,
+            clients: 64,
+            pending: 20,
+            fails: 5,
+            weights: [2, 1, 1, 4],
+        };
+        let events = history(&simulate(&mut rng, &shape, 0));
+        let report = judged(&events);
+        assert!(report.refused > 1_000, "{}", report.refused);
+        match report.outcome {
+            Outcome::Valid { witness } => assert_eq!(verify(&events, 0, &witness), Ok(())),
+            other => panic!("seed {seed}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn stale_read() {
     broken(&["stale-read"], |rng, operations| {

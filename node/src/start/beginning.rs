@@ -1,0 +1,134 @@
+//! What a node begins with: its members as the flags name them, its folder, its log
+//! and state, made to agree.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use raft::eraftpb::ConfState;
+
+use super::StartError;
+use crate::consensus::RaftLog;
+use crate::flags::Flags;
+use crate::fsm::{self, Fsm};
+use crate::peers::{self, Peer, Peers};
+
+const ENGINE: &str = "etcd";
+
+/// Who the members are to begin with, and how this node comes among them.
+pub(super) struct Beginning {
+    pub(super) members: Vec<Peer>,
+    pub(super) joins: bool,
+}
+
+pub(super) fn check(flags: &Flags) -> Result<Beginning, StartError> {
+    let usage = |text: String| Err(StartError::Usage(text));
+    if flags.raft_id.is_empty() {
+        return usage("flag --raftId is required".to_owned());
+    }
+    if flags.raft_id.contains(['/', '\0']) || flags.raft_id.starts_with('.') {
+        return usage(format!("--raftId '{}' cannot name a folder", flags.raft_id));
+    }
+    if flags.raft_engine != ENGINE {
+        return usage(format!(
+            "--raftEngine '{}': only etcd is known",
+            flags.raft_engine
+        ));
+    }
+    let own = Peer {
+        id: flags.raft_id.clone(),
+        address: flags.address.clone(),
+    };
+    let bootstraps = !flags.raft_bootstrap_members.is_empty() || flags.raft_bootstrap;
+    let joins = !flags.raft_join_members.is_empty();
+    if flags.raft_join_as_learner && (!joins || bootstraps) {
+        return usage("--raftJoinAsLearner needs --raftJoinMembers and no bootstrap flag".into());
+    }
+    let (flag, list) = if joins {
+        ("raftJoinMembers", &flags.raft_join_members)
+    } else {
+        ("raftBootstrapMembers", &flags.raft_bootstrap_members)
+    };
+    let members = if flags.raft_bootstrap && list.is_empty() {
+        vec![own.clone()]
+    } else {
+        peers::parse_list(list).map_err(|text| StartError::Usage(format!("--{flag}: {text}")))?
+    };
+    if !members.is_empty() && !members.contains(&own) {
+        return usage(format!(
+            "--{flag} must contain this node as {}={} (its --raftId and --address)",
+            own.id, own.address
+        ));
+    }
+    Ok(Beginning { members, joins })
+}
+
+pub(super) fn own_dir(flags: &Flags) -> Result<PathBuf, StartError> {
+    let dir = fsm::node_dir(Path::new(&flags.raft_data_dir), &flags.raft_id);
+    let disk = |path: &Path, source| StartError::Disk {
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(&dir).map_err(|source| disk(&dir, source))?;
+    let marker = dir.join("raft-engine");
+    match fs::read_to_string(&marker) {
+        Ok(engine) if engine.trim() == ENGINE => {}
+        Ok(engine) => {
+            let text = format!(
+                "{} is of another engine: '{}'",
+                dir.display(),
+                engine.trim()
+            );
+            return Err(StartError::Usage(text));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::write(&marker, ENGINE).map_err(|source| disk(&marker, source))?;
+        }
+        Err(source) => return Err(disk(&marker, source)),
+    }
+    Ok(dir)
+}
+
+/// Opens log and state and makes them agree. `true` = a new cluster begins here.
+pub(super) fn open(dir: &Path, beginning: &Beginning) -> Result<(RaftLog, Fsm, bool), StartError> {
+    let mut log = RaftLog::open(dir)?;
+    let fsm = Fsm::open(dir)?;
+    if log.is_initialized() {
+        let snapshot = log.snapshot_index();
+        if fsm.applied()? < snapshot {
+            tracing::warn!(
+                snapshot,
+                "state is behind the log; loading the snapshot again"
+            );
+            fsm.install(snapshot)?;
+        }
+        return Ok((log, fsm, false));
+    }
+    if beginning.members.is_empty() {
+        let text = "etcd raft refuses to self-bootstrap: the data folder is empty; give \
+                    --raftBootstrapMembers, --raftBootstrap or --raftJoinMembers";
+        return Err(StartError::Usage(text.to_owned()));
+    }
+    let members: Peers = beginning
+        .members
+        .iter()
+        .map(|peer| (peers::raft_id(&peer.id), peer.clone()))
+        .collect();
+    if members.len() != beginning.members.len() {
+        let text = "two members' raftIds have one hash; choose a different raftID";
+        return Err(StartError::Usage(text.to_owned()));
+    }
+    if beginning.joins {
+        log.set_peers(members)?;
+        return Ok((log, fsm, false));
+    }
+    let state = ConfState {
+        voters: members.keys().copied().collect(),
+        ..ConfState::default()
+    };
+    fsm.skip(1)?;
+    fsm.write_snapshot(&fsm.moment(), 1)?;
+    fsm.sync()?;
+    log.bootstrap(state, members)?;
+    Ok((log, fsm, true))
+}
