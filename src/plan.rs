@@ -17,8 +17,10 @@ use crate::cli::{NetworkArg, ShapeArgs, SystemArg};
 /// The version of the plan's format that this binary writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// The release of a node that the plan says nothing about.
+/// The release of a node of the reference store that the plan says nothing about.
 const DEFAULT_RELEASE: &str = "6f";
+/// What stands for the release of a program that nobody named one for.
+const UNNAMED_RELEASE: &str = "unnamed";
 
 /// A whole plan, as in `plan.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +82,10 @@ impl Plan {
             named => fault_names(named)?,
         };
         let (release, releases) = releases(&shape.release)?;
+        let release = release.unwrap_or_else(|| match shape.system {
+            SystemArg::Reference => default_release(),
+            SystemArg::Elastickv => UNNAMED_RELEASE.to_owned(),
+        });
         let plan = Plan {
             format: FORMAT,
             seed,
@@ -189,7 +195,7 @@ fn fault_names(words: &[String]) -> anyhow::Result<Vec<FaultName>> {
 }
 
 /// `6b` or `n1=6a,n2=6b` as the release of all and those of some.
-fn releases(words: &[String]) -> anyhow::Result<(String, BTreeMap<String, String>)> {
+fn releases(words: &[String]) -> anyhow::Result<(Option<String>, BTreeMap<String, String>)> {
     let mut all = None;
     let mut some = BTreeMap::new();
     for word in words {
@@ -201,7 +207,7 @@ fn releases(words: &[String]) -> anyhow::Result<(String, BTreeMap<String, String
             None => ensure!(all.replace(word.clone()).is_none(), "--release gives two releases for all nodes"),
         }
     }
-    Ok((all.unwrap_or_else(default_release), some))
+    Ok((all, some))
 }
 
 fn workloads(shape: &ShapeArgs) -> anyhow::Result<Vec<WorkloadOptions>> {

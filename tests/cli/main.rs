@@ -1,0 +1,11 @@
+//! The command line as a user meets it: the real binary, real clusters, real
+//! disks. `KEYQUAKE_SLOW=1` adds the long runs (`./test --slow`).
+
+mod bad_input;
+mod cut_short;
+mod docs;
+mod seeded_bugs;
+mod stored;
+mod support;
+mod unprivileged;
+mod valid;
