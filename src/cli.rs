@@ -74,7 +74,12 @@ pub struct ShapeArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
     pub nodes: u16,
     /// The workloads, at the same time on the same cluster
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "register,append")]
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "register,append"
+    )]
     pub workload: Vec<String>,
     /// The faults to draw from: names, families (`partition`), or `none` (default: all
     /// that the network allows)
@@ -133,7 +138,12 @@ pub enum NetworkArg {
 #[derive(Args, Clone)]
 pub struct ResultsArgs {
     /// Where runs are stored
-    #[arg(long = "results", value_name = "DIR", env = "KEYQUAKE_RESULTS", default_value = "results/runs")]
+    #[arg(
+        long = "results",
+        value_name = "DIR",
+        env = "KEYQUAKE_RESULTS",
+        default_value = "results/runs"
+    )]
     pub root: PathBuf,
 }
 

@@ -22,7 +22,10 @@ impl History {
         for event in reader.by_ref() {
             events.push(event?);
         }
-        Ok(History { events, torn: reader.torn().cloned() })
+        Ok(History {
+            events,
+            torn: reader.torn().cloned(),
+        })
     }
 
     /// Judges it.
@@ -32,7 +35,17 @@ impl History {
 }
 
 /// Builds a run's report from what is on disk.
-pub fn report(folder: &RunFolder, info: &RunInfo, history: History, judgement: &Judgement) -> anyhow::Result<Report> {
+pub fn report(
+    folder: &RunFolder,
+    info: &RunInfo,
+    history: History,
+    judgement: &Judgement,
+) -> anyhow::Result<Report> {
     let plan = folder.read_plan().context("the report shows the plan")?;
-    Ok(Report::build(info, &plan, history.events.into_iter(), judgement))
+    Ok(Report::build(
+        info,
+        &plan,
+        history.events.into_iter(),
+        judgement,
+    ))
 }

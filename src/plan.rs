@@ -75,10 +75,15 @@ impl Plan {
     /// Draws the plan of a seed. Where no faults are named, those that `network`
     /// can't have are left out; without a network, none is.
     pub fn draw(shape: &ShapeArgs, network: Option<&NetworkKind>) -> anyhow::Result<Plan> {
-        let seed = shape.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+        let seed = shape
+            .seed
+            .unwrap_or_else(|| u64::from(rand::random::<u32>()));
         let links = network.is_none_or(|network| network.capabilities().links);
         let enabled = match shape.faults.as_slice() {
-            [] => FaultName::ALL.into_iter().filter(|fault| links || !fault.info().needs_links).collect(),
+            [] => FaultName::ALL
+                .into_iter()
+                .filter(|fault| links || !fault.info().needs_links)
+                .collect(),
             named => fault_names(named)?,
         };
         let (release, releases) = releases(&shape.release)?;
@@ -115,7 +120,8 @@ impl Plan {
 
     /// Reads a plan from a file, and refuses what could not be run.
     pub fn read(path: &Path) -> anyhow::Result<Plan> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("failed to read the plan {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("failed to read the plan {}", path.display()))?;
         Plan::parse(&text).with_context(|| format!("the plan {} can't be used", path.display()))
     }
 
@@ -144,23 +150,43 @@ impl Plan {
 
     /// Whether some fault of the plan cuts links between nodes.
     pub fn needs_links(&self) -> bool {
-        self.faults.iter().any(|planned| planned.fault.info().needs_links)
+        self.faults
+            .iter()
+            .any(|planned| planned.fault.info().needs_links)
     }
 
     fn validate(&self) -> anyhow::Result<()> {
         let nodes = self.cluster.nodes;
-        ensure!((1..=9).contains(&nodes), "a cluster has 1 to 9 nodes, not {nodes}");
+        ensure!(
+            (1..=9).contains(&nodes),
+            "a cluster has 1 to 9 nodes, not {nodes}"
+        );
         ensure!(
             self.time >= Duration::from_secs(1) && self.time <= Duration::from_secs(7 * 24 * 3600),
             "the time must be from 1s to 7days, not {}",
             humantime::format_duration(self.time)
         );
-        ensure!(!self.workloads.is_empty(), "there is no workload, so nothing could be judged; name one: register, append");
-        let names: std::collections::BTreeSet<_> = self.workloads.iter().map(|workload| workload.name).collect();
-        ensure!(names.len() == self.workloads.len(), "a workload stands in the plan twice; each may be there once");
+        ensure!(
+            !self.workloads.is_empty(),
+            "there is no workload, so nothing could be judged; name one: register, append"
+        );
+        let names: std::collections::BTreeSet<_> = self
+            .workloads
+            .iter()
+            .map(|workload| workload.name)
+            .collect();
+        ensure!(
+            names.len() == self.workloads.len(),
+            "a workload stands in the plan twice; each may be there once"
+        );
         for node in self.cluster.releases.keys() {
-            let known = (0..nodes).map(keyquake_cluster::node_name).any(|name| name == *node);
-            ensure!(known, "a release is given for {node}, but the nodes are n1 to n{nodes}");
+            let known = (0..nodes)
+                .map(keyquake_cluster::node_name)
+                .any(|name| name == *node);
+            ensure!(
+                known,
+                "a release is given for {node}, but the nodes are n1 to n{nodes}"
+            );
         }
         keyquake_nemesis::validate(&self.faults, nodes)?;
         if let Some(last) = self.faults.last() {
@@ -180,7 +206,10 @@ impl Plan {
 fn fault_names(words: &[String]) -> anyhow::Result<Vec<FaultName>> {
     let words: Vec<_> = words.iter().filter(|word| !word.is_empty()).collect();
     if words.iter().any(|word| *word == "none") {
-        ensure!(words.len() == 1, "--faults none can't be combined with other faults");
+        ensure!(
+            words.len() == 1,
+            "--faults none can't be combined with other faults"
+        );
         return Ok(Vec::new());
     }
     let mut names = Vec::new();
@@ -204,7 +233,10 @@ fn releases(words: &[String]) -> anyhow::Result<(Option<String>, BTreeMap<String
                 let before = some.insert(node.to_owned(), release.to_owned());
                 ensure!(before.is_none(), "--release names {node} twice");
             }
-            None => ensure!(all.replace(word.clone()).is_none(), "--release gives two releases for all nodes"),
+            None => ensure!(
+                all.replace(word.clone()).is_none(),
+                "--release gives two releases for all nodes"
+            ),
         }
     }
     Ok((all, some))
@@ -244,7 +276,10 @@ mod duration_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|error| D::Error::custom(format!("{text:?} is no duration ({error}); write for example \"30s\"")))
+        humantime::parse_duration(&text).map_err(|error| {
+            D::Error::custom(format!(
+                "{text:?} is no duration ({error}); write for example \"30s\""
+            ))
+        })
     }
 }

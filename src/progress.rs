@@ -36,10 +36,16 @@ impl Progress {
     /// For a run of these workloads and this length.
     pub fn new(names: Vec<WorkloadName>, total: Duration) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:20} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template("{bar:20} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total.as_millis() as u64).with_style(style)
         });
-        Progress { bar, names, total, last: None }
+        Progress {
+            bar,
+            names,
+            total,
+            last: None,
+        }
     }
 
     /// How long to wait between two moments.
@@ -59,7 +65,6 @@ impl Progress {
         }
     }
 
-
     /// Takes the renewing line away.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
@@ -68,15 +73,32 @@ impl Progress {
     }
 
     fn line(&mut self, moment: &Moment) -> String {
-        let completed = moment.live.workloads.iter().map(|workload| workload.ok + workload.fail + workload.info).sum();
-        let (since, before) = self.last.replace((moment.elapsed, completed)).unwrap_or_default();
-        let seconds = moment.elapsed.saturating_sub(since).as_secs_f64().max(0.001);
+        let completed = moment
+            .live
+            .workloads
+            .iter()
+            .map(|workload| workload.ok + workload.fail + workload.info)
+            .sum();
+        let (since, before) = self
+            .last
+            .replace((moment.elapsed, completed))
+            .unwrap_or_default();
+        let seconds = moment
+            .elapsed
+            .saturating_sub(since)
+            .as_secs_f64()
+            .max(0.001);
         let rate = completed.saturating_sub(before) as f64 / seconds;
         let counters: Vec<_> = self
             .names
             .iter()
             .zip(&moment.live.workloads)
-            .map(|(name, live)| format!("{name} ok {} fail {} info {}", live.ok, live.fail, live.info))
+            .map(|(name, live)| {
+                format!(
+                    "{name} ok {} fail {} info {}",
+                    live.ok, live.fail, live.info
+                )
+            })
             .collect();
         format!(
             "{:>4.0}s/{}s  {rate:>5.0} op/s  {}  leader {}  fault {}",

@@ -38,12 +38,19 @@ pub fn check_words(plan: &Plan, system: &dyn System) -> anyhow::Result<()> {
         workload.check_against(system.capabilities(workload.protocol))?;
     }
     if plan.cluster.system == keyquake_systems::SystemName::Reference {
-        let releases = plan.cluster.releases.values().chain([&plan.cluster.release]);
+        let releases = plan
+            .cluster
+            .releases
+            .values()
+            .chain([&plan.cluster.release]);
         for release in releases {
-            release.parse::<keyquake_node::release::Release>().map_err(anyhow::Error::msg)?;
+            release
+                .parse::<keyquake_node::release::Release>()
+                .map_err(anyhow::Error::msg)?;
         }
         for bug in &plan.cluster.bugs {
-            bug.parse::<keyquake_node::bugs::Bug>().map_err(anyhow::Error::msg)?;
+            bug.parse::<keyquake_node::bugs::Bug>()
+                .map_err(anyhow::Error::msg)?;
         }
     }
     Ok(())
@@ -90,6 +97,9 @@ impl Health for Asked {
         let Some(spec) = self.specs.get(usize::from(node)) else {
             return Err(format!("there is no node at position {node}"));
         };
-        self.system.ready(spec, deadline.into()).await.map_err(|error| error.to_string())
+        self.system
+            .ready(spec, deadline.into())
+            .await
+            .map_err(|error| error.to_string())
     }
 }

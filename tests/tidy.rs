@@ -23,7 +23,11 @@ fn files(endings: &[&str]) -> Vec<(PathBuf, String)> {
     let files: Vec<_> = listing
         .lines()
         .map(PathBuf::from)
-        .filter(|path| endings.iter().any(|end| path.to_string_lossy().ends_with(end)))
+        .filter(|path| {
+            endings
+                .iter()
+                .any(|end| path.to_string_lossy().ends_with(end))
+        })
         .filter_map(|path| Some((path.clone(), fs::read_to_string(root().join(&path)).ok()?)))
         .collect();
     assert!(!files.is_empty(), "no file ends with {endings:?}");
@@ -51,7 +55,13 @@ fn files_stay_small() {
         files(&[".rs"])
             .iter()
             .filter(|(_, text)| text.lines().count() > LINES_MAX)
-            .map(|(path, text)| format!("{}: {} lines, at most {LINES_MAX}", path.display(), text.lines().count()))
+            .map(|(path, text)| {
+                format!(
+                    "{}: {} lines, at most {LINES_MAX}",
+                    path.display(),
+                    text.lines().count()
+                )
+            })
             .collect(),
     );
 }
@@ -59,7 +69,9 @@ fn files_stay_small() {
 #[test]
 fn nothing_is_left_undone_or_silenced() {
     // Spelled apart so that this file does not name itself.
-    let mut banned = ["todo", "unimplemented"].map(|word| format!("{word}!(")).to_vec();
+    let mut banned = ["todo", "unimplemented"]
+        .map(|word| format!("{word}!("))
+        .to_vec();
     banned.extend(["dead_code", "unused"].map(|lint| format!("allow({lint}")));
     banned.push(format!("#[{}", "ignore"));
     let mut complaints = Vec::new();
@@ -77,7 +89,11 @@ fn links_between_pages_lead_somewhere() {
     for (path, text) in files(&[".md"]) {
         let folder = root().join(&path);
         let folder = folder.parent().expect("a file has a folder");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let target = link.split('#').next().unwrap_or_default();
             let outside = target.contains("://") || target.is_empty();
             if !outside && !folder.join(target).exists() {
@@ -106,7 +122,8 @@ fn arrows_between_rooms_go_one_way() {
     ];
     let mut complaints = Vec::new();
     for (room, other) in forbidden {
-        let manifest = fs::read_to_string(root().join(room).join("Cargo.toml")).expect("every room has a manifest");
+        let manifest = fs::read_to_string(root().join(room).join("Cargo.toml"))
+            .expect("every room has a manifest");
         for line in manifest.lines().filter(|line| !line.starts_with("name")) {
             if line.starts_with(other) {
                 complaints.push(format!("{room} must not know `{line}`"));

@@ -8,6 +8,7 @@ mod api;
 pub mod bugs;
 mod command;
 mod consensus;
+mod database;
 mod entry;
 mod flags;
 mod fsm;

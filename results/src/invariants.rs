@@ -34,6 +34,10 @@ pub const INVARIANTS: &[Invariant] = &[
         meaning: "an operation answered with a definite error took no effect",
     },
     Invariant {
+        id: "ROL-RESTART",
+        meaning: "nodes stay up unless a fault ends them, and a killed node serves again after its restart",
+    },
+    Invariant {
         id: "SELF-HISTORY",
         meaning: "the suite's own record is whole and well-formed",
     },

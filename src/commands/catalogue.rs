@@ -14,7 +14,10 @@ pub fn faults(args: CatalogueArgs) -> Result<Done, Failure> {
         return Ok(Done::Fine);
     }
     for fault in faults {
-        println!("{}\n  does    {}\n  needs   {}\n  proves  {}", fault.name, fault.does, fault.needs, fault.proves);
+        println!(
+            "{}\n  does    {}\n  needs   {}\n  proves  {}",
+            fault.name, fault.does, fault.needs, fault.proves
+        );
     }
     Ok(Done::Fine)
 }
@@ -31,7 +34,10 @@ pub fn bugs(args: CatalogueArgs) -> Result<Done, Failure> {
         return Ok(Done::Fine);
     }
     for bug in bugs {
-        println!("{}\n  does    {}\n  breaks  {}", bug.name, bug.does, bug.breaks);
+        println!(
+            "{}\n  does    {}\n  breaks  {}",
+            bug.name, bug.does, bug.breaks
+        );
     }
     Ok(Done::Fine)
 }

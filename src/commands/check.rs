@@ -16,9 +16,15 @@ use crate::wiring;
 pub fn check(args: CheckArgs) -> Result<Done, Failure> {
     let path = Path::new(&args.subject);
     let judgement = if path.is_file() {
-        History::read(path).map_err(Failure::Input)?.judge(&Expectations::default())
+        History::read(path)
+            .map_err(Failure::Input)?
+            .judge(&Expectations::default())
     } else {
-        judge_run(&Runs::at(&args.results.root).find(&args.subject).map_err(input)?)?
+        judge_run(
+            &Runs::at(&args.results.root)
+                .find(&args.subject)
+                .map_err(input)?,
+        )?
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&judgement)?);
@@ -30,7 +36,8 @@ pub fn check(args: CheckArgs) -> Result<Done, Failure> {
 
 fn judge_run(folder: &RunFolder) -> Result<Judgement, Failure> {
     let plan = folder.read_plan().map_err(input)?;
-    let plan = Plan::parse(&plan).map_err(|error| input(anyhow!("{}: {error:#}", folder.plan().display())))?;
+    let plan = Plan::parse(&plan)
+        .map_err(|error| input(anyhow!("{}: {error:#}", folder.plan().display())))?;
     let history = History::read(&folder.history()).map_err(Failure::Input)?;
     Ok(history.judge(&wiring::expectations(&plan)))
 }

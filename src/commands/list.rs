@@ -13,7 +13,10 @@ pub fn list(args: ListArgs) -> Result<Done, Failure> {
         return Ok(Done::Fine);
     }
     if runs.is_empty() {
-        println!("no runs in {}; `keyquake run` makes one", args.results.root.display());
+        println!(
+            "no runs in {}; `keyquake run` makes one",
+            args.results.root.display()
+        );
     }
     for run in &runs {
         println!("{}", line(run));
@@ -27,7 +30,12 @@ fn line(run: &ListedRun) -> String {
         (Some(verdict), []) => verdict.to_string(),
         (Some(verdict), violated) => format!("{verdict}: {}", violated.join(", ")),
     };
-    let system = run.run.as_ref().map_or_else(String::new, |info| format!("{} {}", info.system, info.releases()));
-    let trouble = run.trouble.as_ref().map_or_else(String::new, |trouble| format!("  ({trouble})"));
+    let system = run.run.as_ref().map_or_else(String::new, |info| {
+        format!("{} {}", info.system, info.releases())
+    });
+    let trouble = run
+        .trouble
+        .as_ref()
+        .map_or_else(String::new, |trouble| format!("  ({trouble})"));
     format!("{}  {verdict:<14}  {system}{trouble}", run.id)
 }

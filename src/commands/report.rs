@@ -12,7 +12,9 @@ use crate::wiring;
 
 /// Judges the run again and writes `verdict.json`, `junit.xml` and `report.html`.
 pub fn report(args: ReportArgs) -> Result<Done, Failure> {
-    let folder = Runs::at(&args.results.root).find(&args.subject).map_err(input)?;
+    let folder = Runs::at(&args.results.root)
+        .find(&args.subject)
+        .map_err(input)?;
     let info = folder.read_run().map_err(input)?;
     let plan = Plan::parse(&folder.read_plan().map_err(input)?)
         .map_err(|error| input(anyhow!("{}: {error:#}", folder.plan().display())))?;
@@ -22,7 +24,12 @@ pub fn report(args: ReportArgs) -> Result<Done, Failure> {
     folder.write_verdict(&judgement)?;
     let page = folder.write_report(&report)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&json!({"run": info, "report": page, "judgement": judgement}))?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(
+                &json!({"run": info, "report": page, "judgement": judgement})
+            )?
+        );
     } else {
         print!("{}", report.summary.with_report(&page));
     }

@@ -19,7 +19,12 @@ fn refused(scene: &Scene, words: &[&str], code: i32, pieces: &[&str]) {
 fn a_run_that_is_not_there() {
     let scene = Scene::new();
     for command in ["check", "report"] {
-        refused(&scene, &[command, "20010101T000000Z-s1"], 2, &["20010101T000000Z-s1"]);
+        refused(
+            &scene,
+            &[command, "20010101T000000Z-s1"],
+            2,
+            &["no runs in", "--results"],
+        );
     }
 }
 
@@ -27,7 +32,12 @@ fn a_run_that_is_not_there() {
 fn a_history_that_is_none() {
     let scene = Scene::new();
     let text = scene.file("shopping.txt", "eggs, milk, a power supply");
-    refused(&scene, &["check", &text], 2, &["shopping.txt", "not a keyquake history"]);
+    refused(
+        &scene,
+        &["check", &text],
+        2,
+        &["shopping.txt", "not a keyquake history"],
+    );
     let empty = scene.file("empty.kqh", "");
     refused(&scene, &["check", &empty], 2, &["empty.kqh"]);
 }
@@ -37,12 +47,37 @@ fn plans_with_mistakes() {
     let scene = Scene::new();
     let good = scene.say(&["plan", "--seed", "1", "--time", "10s"]).stdout;
     let mistakes: [(&str, &str, &str, &[&str]); 6] = [
-        ("fault = \"", "fault = \"meteor-", "unknown fault", &["line", "meteor-", "kill", "pause"]),
+        (
+            "fault = \"",
+            "fault = \"meteor-",
+            "unknown fault",
+            &["line", "meteor-", "kill", "pause"],
+        ),
         ("format = 1", "format = 99", "newer format", &["99"]),
-        ("nodes = 3", "nodes = 3\ncolour = \"red\"", "unknown field", &["line", "colour"]),
-        ("time = \"10s\"", "time = \"soon\"", "bad duration", &["line", "soon"]),
-        ("name = \"register\"", "name = \"bank\"", "unknown workload", &["line", "bank"]),
-        ("release = \"6f\"", "release = \"9z\"", "unknown release", &["9z", "6a"]),
+        (
+            "nodes = 3",
+            "nodes = 3\ncolour = \"red\"",
+            "unknown field",
+            &["line", "colour"],
+        ),
+        (
+            "time = \"10s\"",
+            "time = \"soon\"",
+            "bad duration",
+            &["line", "soon"],
+        ),
+        (
+            "name = \"register\"",
+            "name = \"bank\"",
+            "unknown workload",
+            &["line", "bank"],
+        ),
+        (
+            "release = \"6f\"",
+            "release = \"9z\"",
+            "unknown release",
+            &["9z", "6a"],
+        ),
     ];
     for (from, to, what, pieces) in mistakes {
         let bad = good.replacen(from, to, 1);
@@ -50,23 +85,65 @@ fn plans_with_mistakes() {
         let file = scene.file("bad.toml", bad);
         refused(&scene, &["run", "--plan", &file], 2, pieces);
     }
-    refused(&scene, &["run", "--plan", "no-such-plan.toml"], 2, &["no-such-plan.toml"]);
-    assert!(run_folders(&scene.dir.path().join("runs")).is_empty(), "nothing was begun");
+    refused(
+        &scene,
+        &["run", "--plan", "no-such-plan.toml"],
+        2,
+        &["no-such-plan.toml"],
+    );
+    assert!(
+        run_folders(&scene.dir.path().join("runs")).is_empty(),
+        "nothing was begun"
+    );
 }
 
 #[test]
 fn words_that_mean_nothing() {
     let scene = Scene::new();
-    refused(&scene, &["run", "--faults", "meteor"], 2, &["meteor", "kill"]);
-    refused(&scene, &["run", "--workload", "bank"], 2, &["bank", "register"]);
-    refused(&scene, &["run", "--bug", "gremlin"], 2, &["gremlin", "stale-read"]);
+    refused(
+        &scene,
+        &["run", "--faults", "meteor"],
+        2,
+        &["meteor", "kill"],
+    );
+    refused(
+        &scene,
+        &["run", "--workload", "bank"],
+        2,
+        &["bank", "register"],
+    );
+    refused(
+        &scene,
+        &["run", "--bug", "gremlin"],
+        2,
+        &["gremlin", "stale-read"],
+    );
     refused(&scene, &["run", "--release", "n7=6a"], 2, &["n7"]);
-    refused(&scene, &["run", "--workload", "append", "--protocol", "grpc"], 2, &["append", "grpc"]);
+    refused(
+        &scene,
+        &["run", "--workload", "append", "--protocol", "grpc"],
+        2,
+        &["append", "grpc"],
+    );
     refused(&scene, &["run", "--system", "elastickv"], 2, &["--binary"]);
-    refused(&scene, &["run", "--system", "elastickv", "--binary", "/no/such/program"], 2, &["/no/such/program"]);
+    refused(
+        &scene,
+        &[
+            "run",
+            "--system",
+            "elastickv",
+            "--binary",
+            "/no/such/program",
+        ],
+        2,
+        &["/no/such/program"],
+    );
     refused(&scene, &["run", "--time", "soon"], 2, &["soon"]);
     refused(&scene, &["run", "--nodes", "0"], 2, &["--nodes"]);
-    assert!(run_folders(&scene.dir.path().join("runs")).is_empty(), "nothing was begun");
+    assert!(
+        run_folders(&scene.dir.path().join("runs")).is_empty(),
+        "nothing was begun"
+    );
 }
 
 #[test]
@@ -76,13 +153,30 @@ fn a_port_that_is_taken() {
     let port = taken.local_addr().expect("its address").port().to_string();
     refused(
         &scene,
-        &["run", "--network", "loopback", "--faults", "none", "--first-port", &port],
+        &[
+            "run",
+            "--network",
+            "loopback",
+            "--faults",
+            "none",
+            "--first-port",
+            &port,
+        ],
         4,
         &[&format!("127.0.0.1:{port}"), "taken"],
     );
     refused(
         &scene,
-        &["node", "--raftId", "n1", "--address", &format!("127.0.0.1:{port}"), "--raftBootstrap", "--raftDataDir", "data"],
+        &[
+            "node",
+            "--raftId",
+            "n1",
+            "--address",
+            &format!("127.0.0.1:{port}"),
+            "--raftBootstrap",
+            "--raftDataDir",
+            "data",
+        ],
         1,
         &[&port],
     );
@@ -93,7 +187,15 @@ fn partitions_without_namespaces() {
     let scene = Scene::new();
     refused(
         &scene,
-        &["run", "--network", "loopback", "--faults", "partition", "--time", "10s"],
+        &[
+            "run",
+            "--network",
+            "loopback",
+            "--faults",
+            "partition",
+            "--time",
+            "10s",
+        ],
         4,
         &["namespaces", "--faults kill,pause"],
     );
@@ -103,5 +205,10 @@ fn partitions_without_namespaces() {
 fn results_that_cannot_be_written() {
     let scene = Scene::new();
     let file = scene.file("occupied", "not a folder");
-    refused(&scene, &["run", "--faults", "none", "--results", &file], 4, &["occupied"]);
+    refused(
+        &scene,
+        &["run", "--faults", "none", "--results", &file],
+        4,
+        &["occupied"],
+    );
 }

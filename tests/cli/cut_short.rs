@@ -9,7 +9,11 @@ use crate::support::{Said, Scene, leftovers};
 /// Starts a long run and waits until it has done something.
 fn under_way(scene: &Scene) -> Child {
     let mut command = scene.keyquake(&["run", "--seed", "4", "--time", "60s"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("keyquake starts");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("keyquake starts");
     let mut lines = BufReader::new(child.stderr.as_mut().expect("its stderr is a pipe")).lines();
     let progress = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("op/s")));
     assert!(progress.is_some(), "the run shows progress");
@@ -17,7 +21,9 @@ fn under_way(scene: &Scene) -> Child {
 }
 
 fn signal(child: &Child, name: &str) {
-    let status = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
+    let status = std::process::Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
     assert!(status.expect("kill runs").success());
 }
 
@@ -27,7 +33,10 @@ fn ctrl_c_judges_what_there_is() {
     let mut child = under_way(&scene);
     signal(&child, "-INT");
     // Its stderr was partly read already; the rest must not block it.
-    let rest = child.stderr.take().map(|stderr| std::thread::spawn(move || BufReader::new(stderr).lines().count()));
+    let rest = child
+        .stderr
+        .take()
+        .map(|stderr| std::thread::spawn(move || BufReader::new(stderr).lines().count()));
     let said = Said::of(child.wait_with_output().expect("it ends"));
     drop(rest);
     // Faults of the plan never came, so this is no pass.
@@ -57,7 +66,9 @@ fn a_killed_suite_leaves_nothing_and_its_history_can_be_checked() {
 
     let healed = scene.say(&["heal"]);
     assert_eq!(healed.code, 0);
-    let journals = std::fs::read_dir(scene.dir.path().join("runs/.journal")).expect("the journal's folder").count();
+    let journals = std::fs::read_dir(scene.dir.path().join("runs/.journal"))
+        .expect("the journal's folder")
+        .count();
     assert_eq!(journals, 0, "heal closes the dead run's journal");
 
     let checked = scene.say(&["check", "latest", "--json"]);

@@ -10,7 +10,9 @@ use crate::support::{Said, Scene, binary};
 fn pages() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let entries = std::fs::read_dir(&folder).expect("the book is there");
-    let mut pages: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    let mut pages: Vec<_> = entries
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
     pages.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
     pages.sort();
     pages
@@ -53,7 +55,11 @@ fn only_commands_stand_in_console_blocks() {
     for page in pages() {
         let text = std::fs::read_to_string(&page).expect("a page");
         for command in commands(&text) {
-            assert!(command.starts_with("keyquake "), "{}: `{command}` would not be keyquake's", page.display());
+            assert!(
+                command.starts_with("keyquake "),
+                "{}: `{command}` would not be keyquake's",
+                page.display()
+            );
         }
     }
 }
@@ -63,6 +69,9 @@ fn shell(scene: &Scene, command: &str) -> Command {
     let folder = binary().parent().expect("the binary lies in a folder");
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).env("PATH", format!("{}:{path}", folder.display())).current_dir(scene.dir.path());
+    shell
+        .args(["-c", command])
+        .env("PATH", format!("{}:{path}", folder.display()))
+        .current_dir(scene.dir.path());
     shell
 }

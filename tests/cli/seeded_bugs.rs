@@ -14,7 +14,12 @@ fn lost_writes_are_found() {
     let judgement = judged_with("lost-write");
     assert_eq!(verdict_of(&judgement, "LIN"), "violated");
     let anomalies = anomalies_of(&judgement, "LIN");
-    assert!(anomalies.iter().any(|name| ["lost-update", "stale-read"].contains(&name.as_str())), "{anomalies:?}");
+    assert!(
+        anomalies
+            .iter()
+            .any(|name| ["lost-update", "stale-read"].contains(&name.as_str())),
+        "{anomalies:?}"
+    );
 }
 
 #[test]

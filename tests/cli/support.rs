@@ -26,20 +26,31 @@ pub struct Said {
 impl Scene {
     pub fn new() -> Scene {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Scene { dir: tempfile::tempdir().expect("a temporary folder"), _turn: turn }
+        Scene {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+            _turn: turn,
+        }
     }
 
     /// The binary, with its results in this scene.
     pub fn keyquake(&self, words: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.args(words).env("KEYQUAKE_RESULTS", self.dir.path().join("runs")).current_dir(self.dir.path());
+        command
+            .args(words)
+            .env("KEYQUAKE_RESULTS", self.dir.path().join("runs"))
+            .current_dir(self.dir.path());
         command
     }
 
     /// Runs the binary to its end.
     pub fn say(&self, words: &[&str]) -> Said {
         let said = Said::of(self.keyquake(words).output().expect("keyquake starts"));
-        println!("$ keyquake {}\n{}{}", words.join(" "), said.stdout, said.stderr);
+        println!(
+            "$ keyquake {}\n{}{}",
+            words.join(" "),
+            said.stdout,
+            said.stderr
+        );
         said
     }
 
@@ -80,24 +91,42 @@ pub fn binary() -> &'static Path {
 
 /// Folders of runs below a results root.
 pub fn run_folders(root: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(root) else {
+        return Vec::new();
+    };
     let folders = entries.map(|entry| entry.expect("a readable folder").path());
-    folders.filter(|path| path.join("run.json").exists()).collect()
+    folders
+        .filter(|path| path.join("run.json").exists())
+        .collect()
 }
 
 /// The verdict of an invariant in a judgement.
 pub fn verdict_of<'a>(judgement: &'a Value, id: &str) -> &'a str {
-    let invariants = judgement["invariants"].as_array().expect("a judgement has invariants");
+    let invariants = judgement["invariants"]
+        .as_array()
+        .expect("a judgement has invariants");
     let found = invariants.iter().find(|invariant| invariant["id"] == id);
-    found.and_then(|invariant| invariant["verdict"].as_str()).unwrap_or_else(|| panic!("{id} was judged: {judgement}"))
+    found
+        .and_then(|invariant| invariant["verdict"].as_str())
+        .unwrap_or_else(|| panic!("{id} was judged: {judgement}"))
 }
 
 /// Anomalies that an invariant's findings name.
 pub fn anomalies_of(judgement: &Value, id: &str) -> Vec<String> {
-    let invariants = judgement["invariants"].as_array().expect("a judgement has invariants");
-    let found = invariants.iter().find(|invariant| invariant["id"] == id).expect("the invariant was judged");
-    let findings = found["findings"].as_array().expect("an invariant has findings");
-    findings.iter().map(|finding| finding["anomaly"].as_str().expect("a name").to_owned()).collect()
+    let invariants = judgement["invariants"]
+        .as_array()
+        .expect("a judgement has invariants");
+    let found = invariants
+        .iter()
+        .find(|invariant| invariant["id"] == id)
+        .expect("the invariant was judged");
+    let findings = found["findings"]
+        .as_array()
+        .expect("an invariant has findings");
+    findings
+        .iter()
+        .map(|finding| finding["anomaly"].as_str().expect("a name").to_owned())
+        .collect()
 }
 
 /// Processes whose environment names this results root, or whose program's
@@ -108,10 +137,15 @@ pub fn leftovers(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
         let pid = entry.file_name().to_string_lossy().into_owned();
-        let is_process = pid.parse::<u32>().is_ok_and(|pid| pid != std::process::id());
+        let is_process = pid
+            .parse::<u32>()
+            .is_ok_and(|pid| pid != std::process::id());
         let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         if is_process && contains(&command) {
-            found.push(format!("{pid}: {}", String::from_utf8_lossy(&command).replace('\0', " ")));
+            found.push(format!(
+                "{pid}: {}",
+                String::from_utf8_lossy(&command).replace('\0', " ")
+            ));
         }
     }
     found

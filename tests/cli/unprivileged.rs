@@ -16,7 +16,8 @@ fn nobody_can_run_the_main_job() {
     let own = scene.dir.path().join("keyquake");
     std::fs::copy(binary(), &own).expect("a copy of the binary");
     for path in [scene.dir.path(), &own] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("a mode for all");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))
+            .expect("a mode for all");
     }
     let output = std::process::Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])

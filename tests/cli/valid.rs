@@ -9,16 +9,37 @@ fn the_main_job_ends_valid_and_leaves_a_whole_run_folder() {
     assert_eq!(said.code, 0);
     let judgement = said.json();
     assert_eq!(judgement["verdict"], "valid");
-    for id in ["LIN", "SSER", "DUR", "AVAIL", "ERR", "SELF-HISTORY", "SELF-NONEMPTY", "ROL-RESTART"] {
+    for id in [
+        "LIN",
+        "SSER",
+        "DUR",
+        "AVAIL",
+        "ERR",
+        "SELF-HISTORY",
+        "SELF-NONEMPTY",
+        "ROL-RESTART",
+    ] {
         assert_eq!(verdict_of(&judgement, id), "valid", "{id}");
     }
     let folder = scene.run_folder();
-    for file in ["plan.toml", "history.kqh", "run.json", "verdict.json", "junit.xml", "report.html", "logs/n1.log"] {
-        let size = std::fs::metadata(folder.join(file)).unwrap_or_else(|_| panic!("{file} is there")).len();
+    for file in [
+        "plan.toml",
+        "history.kqh",
+        "run.json",
+        "verdict.json",
+        "junit.xml",
+        "report.html",
+        "logs/n1.log",
+    ] {
+        let size = std::fs::metadata(folder.join(file))
+            .unwrap_or_else(|_| panic!("{file} is there"))
+            .len();
         assert!(size > 0, "{file} is not empty");
     }
     assert_eq!(leftovers(scene.dir.path()), [] as [String; 0]);
-    let journals = std::fs::read_dir(scene.dir.path().join("runs/.journal")).expect("the journal's folder").count();
+    let journals = std::fs::read_dir(scene.dir.path().join("runs/.journal"))
+        .expect("the journal's folder")
+        .count();
     assert_eq!(journals, 0, "a clean end leaves no heal journal");
 }
 
@@ -28,11 +49,15 @@ fn a_saved_plan_runs_again() {
     let plan = scene.say(&["plan", "--seed", "5", "--time", "8s"]);
     assert_eq!(plan.code, 0);
     let again = scene.say(&["plan", "--seed", "5", "--time", "8s"]);
-    assert_eq!(plan.stdout, again.stdout, "a seed draws the same plan every time");
+    assert_eq!(
+        plan.stdout, again.stdout,
+        "a seed draws the same plan every time"
+    );
     let file = scene.file("plan.toml", &plan.stdout);
     let said = scene.say(&["run", "--plan", &file]);
     assert_eq!(said.code, 0);
-    let executed = std::fs::read_to_string(scene.run_folder().join("plan.toml")).expect("the plan as executed");
+    let executed = std::fs::read_to_string(scene.run_folder().join("plan.toml"))
+        .expect("the plan as executed");
     assert_eq!(executed, plan.stdout);
 }
 
@@ -40,9 +65,33 @@ fn a_saved_plan_runs_again() {
 fn every_protocol_target_and_release_works() {
     let scene = Scene::new();
     let shapes: [&[&str]; 3] = [
-        &["--workload", "register", "--protocol", "grpc", "--target", "leader", "--release", "6a"],
-        &["--workload", "register", "--cas", "--target", "each", "--release", "n1=5d,n2=6b,n3=6f"],
-        &["--network", "loopback", "--faults", "kill,pause", "--nodes", "5"],
+        &[
+            "--workload",
+            "register",
+            "--protocol",
+            "grpc",
+            "--target",
+            "leader",
+            "--release",
+            "6a",
+        ],
+        &[
+            "--workload",
+            "register",
+            "--cas",
+            "--target",
+            "each",
+            "--release",
+            "n1=5d,n2=6b,n3=6f",
+        ],
+        &[
+            "--network",
+            "loopback",
+            "--faults",
+            "kill,pause",
+            "--nodes",
+            "5",
+        ],
     ];
     for shape in shapes {
         let words = [&["run", "--seed", "1", "--time", "6s"], shape].concat();
@@ -58,6 +107,10 @@ fn twenty_seeds_in_a_row_are_valid() {
     }
     for seed in 1..=20 {
         let scene = Scene::new();
-        assert_eq!(scene.say(&["run", "--seed", &seed.to_string()]).code, 0, "seed {seed}");
+        assert_eq!(
+            scene.say(&["run", "--seed", &seed.to_string()]).code,
+            0,
+            "seed {seed}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`judge`] looks at a whole history and gives a [`Judgement`]: for each invariant a verdict,
 //! what it rests on, and the findings that break it. One file per invariant; each takes the
-//! [`run::Run`] and answers for itself. An invariant about something the run did not do (a
+//! `run::Run` and answers for itself. An invariant about something the run did not do (a
 //! workload that was not in it, errors that nobody got) is left out; one that had too little to
 //! look at is inconclusive, never valid.
 
@@ -14,6 +14,7 @@ mod isolation;
 mod judgement;
 mod linearizability;
 mod nonempty;
+mod restart;
 mod run;
 mod stats;
 mod wellformed;
@@ -36,6 +37,7 @@ pub fn judge(events: &[Event], torn: Option<&TornTail>, expectations: &Expectati
         durability::judge(&run),
         availability::judge(&run, expectations),
         definite_errors::judge(&run),
+        restart::judge(&run),
         Some(wellformed::judge(&run)),
         Some(nonempty::judge(&run, expectations)),
     ]

@@ -25,6 +25,7 @@ pub(crate) fn stats(
                 faults.entry(*fault).or_default().push(*step);
             }
             Event::Phase(phase) => ended |= phase.phase == Phase::End,
+            Event::Exit(_) => {}
         }
     }
     let with = |step: FaultStep| {

@@ -2,19 +2,20 @@
 //! membership. One atomic batch per Ready, synced before anything that depends on
 //! it leaves the node. Terms of all entries and the newest entries stay in memory.
 //!
-//! Keys: `e ‖ BE64(index)` → Entry, `m/…` → the rest.
+//! Rows of the current generation: `e ‖ BE64(index)` → Entry, `m/…` → the rest.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode};
+use fjall::{OwnedWriteBatch, PersistMode};
 use prost::Message as _;
 use protobuf::Message as PbMessage;
 use raft::eraftpb::{ConfState, Entry, HardState, SnapshotMetadata};
 use thiserror::Error;
 
-use crate::fsm;
+use super::generations::Generation;
 use crate::peers::{self, Peers};
 use crate::wire;
 
@@ -31,6 +32,14 @@ pub enum LogError {
     /// The storage engine failed; a failed sync must not be tried again.
     #[error("raft log failed: {0}")]
     Engine(#[from] fjall::Error),
+    /// The log's folder failed.
+    #[error("raft log {path}: {source}")]
+    Disk {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Bytes on disk that are not what was written.
     #[error("raft log is damaged: {0}")]
     Damaged(String),
@@ -58,8 +67,7 @@ pub struct Origin {
 
 /// The log and all that is stored beside it.
 pub struct RaftLog {
-    database: Database,
-    pub(super) rows: Keyspace,
+    pub(super) disk: Generation,
     pub(super) hard_state: HardState,
     pub(super) snapshot: SnapshotMetadata,
     pub(super) membership: Membership,
@@ -94,10 +102,8 @@ impl RaftLog {
     /// # Errors
     /// A failing disk, a database another process holds, damaged bytes.
     pub fn open(dir: &Path) -> Result<Self, LogError> {
-        let (database, rows) = fsm::open_database(&dir.join("wal"))?;
         let mut log = Self {
-            database,
-            rows,
+            disk: Generation::open(&dir.join("wal"))?,
             hard_state: HardState::default(),
             snapshot: SnapshotMetadata::default(),
             membership: Membership::default(),
@@ -111,26 +117,26 @@ impl RaftLog {
     }
 
     fn load(&mut self) -> Result<(), LogError> {
-        if let Some(bytes) = self.rows.get(HARD_STATE)? {
+        if let Some(bytes) = self.disk.rows.get(HARD_STATE)? {
             self.hard_state = message_of(&bytes)?;
         }
-        if let Some(bytes) = self.rows.get(SNAPSHOT)? {
+        if let Some(bytes) = self.disk.rows.get(SNAPSHOT)? {
             self.snapshot = message_of(&bytes)?;
         }
-        if let Some(bytes) = self.rows.get(MEMBERSHIP)? {
+        if let Some(bytes) = self.disk.rows.get(MEMBERSHIP)? {
             let (index, state) = bytes
                 .split_first_chunk::<8>()
                 .ok_or_else(|| LogError::Damaged("membership row is too short".to_owned()))?;
             self.membership.index = u64::from_be_bytes(*index);
             self.membership.state = message_of(state)?;
         }
-        if let Some(bytes) = self.rows.get(PEERS)? {
+        if let Some(bytes) = self.disk.rows.get(PEERS)? {
             let peers = wire::Peers::decode(&bytes[..])
                 .map_err(|error| LogError::Damaged(error.to_string()))?;
             self.membership.peers = peers::from_wire(peers);
         }
         let first = self.snapshot.index + 1;
-        for item in self.rows.range(entry_key(first)..=entry_key(u64::MAX)) {
+        for item in self.disk.rows.range(entry_key(first)..=entry_key(u64::MAX)) {
             let entry: Entry = message_of(&item.value()?)?;
             if entry.index != first + self.terms.len() as u64 {
                 return Err(LogError::Damaged(format!(
@@ -180,7 +186,7 @@ impl RaftLog {
             peers,
         };
         let mut batch = self.durable_batch();
-        batch.insert(&self.rows, SNAPSHOT, bytes_of(&self.snapshot)?);
+        batch.insert(&self.disk.rows, SNAPSHOT, bytes_of(&self.snapshot)?);
         self.put_hard_state(&mut batch)?;
         self.put_membership(&mut batch)?;
         Ok(batch.commit()?)
@@ -198,25 +204,34 @@ impl RaftLog {
     }
 
     fn durable_batch(&self) -> OwnedWriteBatch {
-        self.database.batch().durability(Some(PersistMode::SyncAll))
+        self.disk
+            .database
+            .batch()
+            .durability(Some(PersistMode::SyncAll))
     }
 
     fn put_hard_state(&self, batch: &mut OwnedWriteBatch) -> Result<(), LogError> {
-        batch.insert(&self.rows, HARD_STATE, bytes_of(&self.hard_state)?);
+        batch.insert(&self.disk.rows, HARD_STATE, bytes_of(&self.hard_state)?);
         Ok(())
     }
 
-    fn put_membership(&self, batch: &mut OwnedWriteBatch) -> Result<(), LogError> {
+    fn membership_rows(&self) -> Result<(Vec<u8>, Vec<u8>), LogError> {
         let state = bytes_of(&self.membership.state)?;
-        let value = [&self.membership.index.to_be_bytes()[..], &state].concat();
-        batch.insert(&self.rows, MEMBERSHIP, value);
+        let membership = [&self.membership.index.to_be_bytes()[..], &state].concat();
         let peers = peers::to_wire(&self.membership.peers).encode_to_vec();
-        batch.insert(&self.rows, PEERS, peers);
+        Ok((membership, peers))
+    }
+
+    fn put_membership(&self, batch: &mut OwnedWriteBatch) -> Result<(), LogError> {
+        let (membership, peers) = self.membership_rows()?;
+        batch.insert(&self.disk.rows, MEMBERSHIP, membership);
+        batch.insert(&self.disk.rows, PEERS, peers);
         Ok(())
     }
 
     /// Stores a Ready's entries and hard state; entries they conflict with are cut off.
-    /// Durable on return when `sync`.
+    /// Durable on return. A commit index alone is only noted: a restart may see less of it
+    /// and learns it again from the leader.
     ///
     /// # Errors
     /// A failing disk: fatal, because what is in the page cache is then unknown.
@@ -224,26 +239,26 @@ impl RaftLog {
         &mut self,
         entries: Vec<Entry>,
         hard_state: Option<&HardState>,
-        sync: bool,
     ) -> Result<(), LogError> {
-        if entries.is_empty() && hard_state.is_none() {
-            return Ok(());
-        }
-        let mut batch = if sync {
-            self.durable_batch()
-        } else {
-            self.database.batch()
-        };
+        let moved = hard_state.is_some_and(|new| {
+            new.term != self.hard_state.term || new.vote != self.hard_state.vote
+        });
         if let Some(hard_state) = hard_state {
             self.hard_state = hard_state.clone();
         }
-        self.put_hard_state(&mut batch)?;
+        if entries.is_empty() && !moved {
+            return Ok(());
+        }
+        let mut batch = self.durable_batch();
+        if moved {
+            self.put_hard_state(&mut batch)?;
+        }
         if let Some(first) = entries.first().map(|entry| entry.index) {
             for index in first + entries.len() as u64..=self.last() {
-                batch.remove(&self.rows, entry_key(index));
+                batch.remove(&self.disk.rows, entry_key(index));
             }
             for entry in &entries {
-                batch.insert(&self.rows, entry_key(entry.index), bytes_of(entry)?);
+                batch.insert(&self.disk.rows, entry_key(entry.index), bytes_of(entry)?);
             }
             self.truncate(first);
         }
@@ -265,8 +280,7 @@ impl RaftLog {
         }
     }
 
-    /// Notes how far the log is committed; reaches the disk with the next batch. A restart
-    /// may see less, and learns it again from the leader.
+    /// Notes how far the log is committed.
     pub fn set_commit(&mut self, commit: u64) {
         self.hard_state.commit = commit;
     }
@@ -283,7 +297,7 @@ impl RaftLog {
     ) -> Result<(), LogError> {
         let mut batch = self.durable_batch();
         for index in self.snapshot.index + 1..=self.last() {
-            batch.remove(&self.rows, entry_key(index));
+            batch.remove(&self.disk.rows, entry_key(index));
         }
         if let Some(hard_state) = hard_state {
             self.hard_state = hard_state.clone();
@@ -295,7 +309,7 @@ impl RaftLog {
             state: metadata.get_conf_state().clone(),
             peers: origin.peers,
         };
-        batch.insert(&self.rows, SNAPSHOT, bytes_of(&self.snapshot)?);
+        batch.insert(&self.disk.rows, SNAPSHOT, bytes_of(&self.snapshot)?);
         self.put_hard_state(&mut batch)?;
         self.put_membership(&mut batch)?;
         batch.commit()?;
@@ -313,23 +327,51 @@ impl RaftLog {
         if metadata.index <= self.snapshot.index {
             return Ok(());
         }
-        let mut batch = self.durable_batch();
-        for index in self.snapshot.index + 1..=metadata.index {
-            batch.remove(&self.rows, entry_key(index));
+        let before = std::mem::replace(&mut self.snapshot, metadata);
+        let cut = self.snapshot.index - before.index;
+        if self.disk.is_long()? {
+            self.terms.drain(..cut as usize);
+            self.move_on()?;
+        } else {
+            let mut batch = self.durable_batch();
+            for index in before.index + 1..=self.snapshot.index {
+                batch.remove(&self.disk.rows, entry_key(index));
+            }
+            batch.insert(&self.disk.rows, SNAPSHOT, bytes_of(&self.snapshot)?);
+            batch.commit()?;
+            self.terms.drain(..cut as usize);
         }
-        batch.insert(&self.rows, SNAPSHOT, bytes_of(&metadata)?);
-        batch.commit()?;
-        self.terms
-            .drain(..(metadata.index - self.snapshot.index) as usize);
-        self.snapshot = metadata;
+        let snapshot_index = self.snapshot.index;
         while self
             .recent
             .front()
-            .is_some_and(|e| e.index <= self.snapshot.index)
+            .is_some_and(|e| e.index <= snapshot_index)
         {
             self.forget_oldest();
         }
         Ok(())
+    }
+
+    /// Writes everything still needed into a new generation.
+    fn move_on(&mut self) -> Result<(), LogError> {
+        let entries: Vec<Entry> = (self.snapshot.index + 1..=self.last())
+            .map(|index| {
+                self.entry(index)
+                    .map_err(|error| LogError::Damaged(format!("entry {index}: {error}")))
+            })
+            .collect::<Result<_, _>>()?;
+        let (hard_state, snapshot) = (bytes_of(&self.hard_state)?, bytes_of(&self.snapshot)?);
+        let (membership, peers) = self.membership_rows()?;
+        self.disk.replace(|batch, rows| {
+            batch.insert(rows, HARD_STATE, hard_state);
+            batch.insert(rows, SNAPSHOT, snapshot);
+            batch.insert(rows, MEMBERSHIP, membership);
+            batch.insert(rows, PEERS, peers);
+            for entry in &entries {
+                batch.insert(rows, entry_key(entry.index), bytes_of(entry)?);
+            }
+            Ok(())
+        })
     }
 
     /// Stores an applied membership change, before its entry counts as applied.

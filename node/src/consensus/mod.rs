@@ -3,6 +3,7 @@
 
 mod apply;
 mod driver;
+mod generations;
 mod handle;
 mod log;
 mod logger;

@@ -22,9 +22,8 @@ impl Driver {
         self.apply(ready.take_committed_entries())?;
         let entries = ready.take_entries();
         let hard_state = ready.hs().cloned();
-        let must_sync = ready.must_sync();
         let log = self.node.mut_store();
-        log.append(entries, hard_state.as_ref(), must_sync)?;
+        log.append(entries, hard_state.as_ref())?;
         self.seeded.persisted(self.node.store().last());
         self.send(ready.take_persisted_messages());
         let read_states = ready.take_read_states();

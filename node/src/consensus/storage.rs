@@ -21,7 +21,7 @@ impl RaftLog {
             .ok_or(RaftError::Store(StorageError::Unavailable))
     }
 
-    fn entry(&self, index: u64) -> raft::Result<Entry> {
+    pub(super) fn entry(&self, index: u64) -> raft::Result<Entry> {
         let other = |error: LogError| RaftError::Store(StorageError::Other(Box::new(error)));
         if let Some(first) = self.recent.front().map(|e| e.index)
             && index >= first
@@ -30,6 +30,7 @@ impl RaftLog {
             return Ok(entry.clone());
         }
         let stored = self
+            .disk
             .rows
             .get(entry_key(index))
             .map_err(|e| other(e.into()))?;

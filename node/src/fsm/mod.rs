@@ -6,21 +6,24 @@ mod rows;
 mod snapshot;
 mod view;
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, PersistMode, Readable};
 use thiserror::Error;
 
 pub use snapshot::{SnapshotError, SnapshotFiles};
 pub use view::{View, Writes};
 
+use crate::database;
 use crate::wire::{Command, Reply, reply};
 
-/// Small, so that what a restart has to replay is small.
-const MEMTABLE_BYTES: u64 = 2 << 20;
-const CACHE_BYTES: u64 = 32 << 20;
-const JOURNAL_BYTES: u64 = 64 << 20;
+const DATABASE: &str = "fsm.db";
+const ASIDE: &str = "fsm.db-aside";
+/// A journal up to this is replayed without further thought.
+const SHORT_JOURNAL: u64 = 1 << 20;
 /// Rows written in one batch while a snapshot is loaded.
 const INSTALL_CHUNK: usize = 1_000;
 
@@ -33,26 +36,20 @@ pub enum FsmError {
     /// The storage engine failed.
     #[error("state database failed: {0}")]
     Engine(#[from] fjall::Error),
+    /// The state's folder failed.
+    #[error("state database {path}: {source}")]
+    Disk {
+        /// Which folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A row's bytes are not what this release writes.
     #[error("{0}")]
     Row(String),
     /// A snapshot file could not be read or written.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-}
-
-/// Opens a fjall database the way both of the node's databases want it: one
-/// worker thread, small memtables, quick to open again.
-pub(crate) fn open_database(path: &Path) -> Result<(Database, Keyspace), fjall::Error> {
-    let database = Database::builder(path)
-        .worker_threads(1)
-        .cache_size(CACHE_BYTES)
-        .max_journaling_size(JOURNAL_BYTES)
-        .open()?;
-    let keyspace = database.keyspace("main", || {
-        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-    })?;
-    Ok((database, keyspace))
 }
 
 /// The state machine. Shared: one thread applies, many read.
@@ -70,13 +67,41 @@ impl Fsm {
     /// # Errors
     /// A disk that fails, or a database another process holds.
     pub fn open(dir: &Path) -> Result<Self, FsmError> {
-        let (database, rows) = open_database(&dir.join("fsm.db"))?;
+        let (database, rows) = database::open(&dir.join(DATABASE))?;
         Ok(Self {
             database,
             rows,
             replaced: RwLock::new(()),
             files: SnapshotFiles::open(dir)?,
         })
+    }
+
+    /// Sets the database aside if loading the snapshot of `index` is quicker than replaying
+    /// its journal; the log has everything behind that snapshot. The state is then opened
+    /// empty, with applied index 0.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn set_aside_if_slow(dir: &Path, index: u64) -> Result<(), FsmError> {
+        let (path, aside) = (dir.join(DATABASE), dir.join(ASIDE));
+        let disk = |source| FsmError::Disk {
+            path: path.clone(),
+            source,
+        };
+        if aside.exists() {
+            fs::remove_dir_all(&aside).map_err(disk)?;
+        }
+        let journal = database::journal_bytes(&path).map_err(disk)?;
+        let files = SnapshotFiles::open(dir)?;
+        if journal > SHORT_JOURNAL
+            && let Ok(bytes) = files.verified_bytes(index)
+            && bytes < journal / 4
+        {
+            fs::rename(&path, &aside).map_err(disk)?;
+            database::sync_dir(dir).map_err(disk)?;
+            fs::remove_dir_all(&aside).map_err(disk)?;
+        }
+        Ok(())
     }
 
     /// The folder of snapshot files.

@@ -76,6 +76,11 @@ impl SnapshotFiles {
         self.dir.join(format!("{index:016x}.fsm"))
     }
 
+    /// The length of the file of `index`, its checksum verified.
+    pub(super) fn verified_bytes(&self, index: u64) -> Result<u64, SnapshotError> {
+        verify(&self.path(index))
+    }
+
     /// Starts the file of `index`.
     pub(super) fn create(&self, index: u64) -> Result<RowWriter, SnapshotError> {
         let mut out = self.receive(index)?;

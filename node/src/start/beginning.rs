@@ -92,14 +92,14 @@ pub(super) fn own_dir(flags: &Flags) -> Result<PathBuf, StartError> {
 /// Opens log and state and makes them agree. `true` = a new cluster begins here.
 pub(super) fn open(dir: &Path, beginning: &Beginning) -> Result<(RaftLog, Fsm, bool), StartError> {
     let mut log = RaftLog::open(dir)?;
+    if log.is_initialized() {
+        Fsm::set_aside_if_slow(dir, log.snapshot_index())?;
+    }
     let fsm = Fsm::open(dir)?;
     if log.is_initialized() {
         let snapshot = log.snapshot_index();
         if fsm.applied()? < snapshot {
-            tracing::warn!(
-                snapshot,
-                "state is behind the log; loading the snapshot again"
-            );
+            tracing::info!(snapshot, "loading the state from its snapshot");
             fsm.install(snapshot)?;
         }
         return Ok((log, fsm, false));

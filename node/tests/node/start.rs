@@ -116,7 +116,10 @@ async fn every_flag_of_elastickv_is_taken_and_every_release_starts() {
 
 /// Appends an entry of a later release to a stopped node's log, as its disk format says.
 fn append_reserved(cluster: &Cluster, opcode: u8) -> Result<u64, Box<dyn Error>> {
-    let database = Database::builder(cluster.data_dir(0).join("wal")).open()?;
+    let generation = std::fs::read_dir(cluster.data_dir(0).join("wal"))?
+        .next()
+        .ok_or("no log")??;
+    let database = Database::builder(generation.path()).open()?;
     let rows = database.keyspace("main", KeyspaceCreateOptions::default)?;
     let last = rows
         .range([b'e'].to_vec()..[b'f'].to_vec())

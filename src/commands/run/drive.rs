@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use elle_rs::history::Phase;
-use keyquake_cluster::Cluster;
-use keyquake_nemesis::ActiveFaults;
+use keyquake_cluster::{Cluster, Ending};
+use keyquake_nemesis::{ActiveFault, ActiveFaults, FaultName};
 use keyquake_systems::LeaderWatch;
 use keyquake_workloads::{LeaderHint, Recorder, RunSummary, Setup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,6 +20,9 @@ use crate::wiring::{Asked, HistorySink};
 const FINAL_WITHIN: Duration = Duration::from_secs(15);
 /// How long nodes that are down at the end may take to come back.
 const REPAIR_WITHIN: Duration = Duration::from_secs(15);
+/// How often a node that is down is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const SIGKILL: i32 = nix::sys::signal::Signal::SIGKILL as i32;
 
 /// Raises the cluster, runs the plan on it and reads every key back. The
 /// history is complete and closed on disk when this returns without an error.
@@ -44,7 +47,10 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
         }
     };
     stage.phase_done("start");
-    let leader = Arc::new(LeaderWatch::start(stage.system.clone(), stage.specs.clone()));
+    let leader = Arc::new(LeaderWatch::start(
+        stage.system.clone(),
+        stage.specs.clone(),
+    ));
     let setup = Setup {
         options: stage.plan.workloads.clone(),
         seed: stage.plan.seed,
@@ -58,17 +64,27 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     stage.phase_done("main");
     for workload in &summary.workloads {
         if let Some(bug) = &workload.first_client_bug {
-            eprintln!("warning: {} operations of {} hit a bug of a client: {bug}", workload.client_bugs, workload.name);
+            eprintln!(
+                "warning: {} operations of {} hit a bug of a client: {bug}",
+                workload.client_bugs, workload.name
+            );
         }
     }
     repair(stage, &cluster).await?;
     stage.recorder.phase(Phase::Final)?;
     let reads = keyquake_workloads::final_reads(&setup, &summary, FINAL_WITHIN).await?;
     if !reads.keys_unread.is_empty() {
-        eprintln!("warning: {} keys could not be read back at the end", reads.keys_unread.len());
+        eprintln!(
+            "warning: {} keys could not be read back at the end",
+            reads.keys_unread.len()
+        );
     }
     stage.recorder.phase(Phase::End)?;
-    stage.recorder.close().await.context("failed to finish the history")?;
+    stage
+        .recorder
+        .close()
+        .await
+        .context("failed to finish the history")?;
     stage.phase_done("final");
     Ok(())
 }
@@ -81,16 +97,56 @@ async fn main_phase(
     leader: Arc<LeaderWatch>,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<RunSummary> {
-    let asked = Asked { system: stage.system.clone(), specs: stage.specs.clone() };
+    let asked = Asked {
+        system: stage.system.clone(),
+        specs: stage.specs.clone(),
+    };
     let sink = HistorySink(stage.recorder.clone());
     let active = ActiveFaults::default();
     let shown = tokio::spawn(show(stage, active.clone(), leader));
+    let watched = tokio::spawn(watch_exits(
+        cluster.clone(),
+        stage.recorder.clone(),
+        active.clone(),
+    ));
     let workloads = keyquake_workloads::run(setup, stopped.clone(), stage.plan.time);
-    let nemesis = keyquake_nemesis::run(&stage.plan.faults, cluster, &asked, &asked, &sink, &active, stopped);
+    let nemesis = keyquake_nemesis::run(
+        &stage.plan.faults,
+        cluster,
+        &asked,
+        &asked,
+        &sink,
+        &active,
+        stopped,
+    );
     let (summary, _) = tokio::join!(workloads, nemesis);
-    shown.abort();
-    let _ = shown.await;
+    for task in [shown, watched] {
+        task.abort();
+        let _ = task.await;
+    }
     Ok(summary?)
+}
+
+/// Puts into the history every end of a node that no kill explains.
+async fn watch_exits(cluster: Arc<Cluster>, recorder: Recorder, active: ActiveFaults) {
+    let watches = (0..cluster.node_count()).map(|node| {
+        let (cluster, recorder, active) = (cluster.clone(), recorder.clone(), active.clone());
+        async move {
+            while let Ok(ending) = cluster.wait_exit(node).await {
+                let killing = |fault: &ActiveFault| {
+                    fault.name == FaultName::Kill && fault.nodes.contains(&node)
+                };
+                let killed = ending == Ending::Signal(SIGKILL) && active.now().iter().any(killing);
+                if !killed && recorder.record_exit(node, ending.to_string()).is_err() {
+                    return;
+                }
+                while !cluster.status(node).is_up() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+        }
+    });
+    futures_util::future::join_all(watches).await;
 }
 
 /// Starts the nodes that are down: after the last fault all have to serve.
@@ -109,8 +165,17 @@ async fn repair(stage: &Stage, cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 /// Shows progress until it is aborted.
-fn show(stage: &Stage, active: ActiveFaults, leader: Arc<LeaderWatch>) -> impl Future<Output = ()> + Send + use<> {
-    let names = stage.plan.workloads.iter().map(|workload| workload.name).collect();
+fn show(
+    stage: &Stage,
+    active: ActiveFaults,
+    leader: Arc<LeaderWatch>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let names = stage
+        .plan
+        .workloads
+        .iter()
+        .map(|workload| workload.name)
+        .collect();
     let mut progress = Ended(Progress::new(names, stage.plan.time));
     let recorder: Recorder = stage.recorder.clone();
     let ids: Vec<_> = stage.specs.iter().map(|spec| spec.id.clone()).collect();

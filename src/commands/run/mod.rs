@@ -22,13 +22,20 @@ use crate::wiring;
 /// Runs a plan from its start to its verdict.
 pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
     let begun = Instant::now();
-    let given = args.plan.as_deref().map(Plan::read).transpose().map_err(input)?;
+    let given = args
+        .plan
+        .as_deref()
+        .map(Plan::read)
+        .transpose()
+        .map_err(input)?;
     if given.is_none() {
         // Refuse bad words before anything is made.
         Plan::draw(&args.shape, None).map_err(input)?;
     }
     heal_dead_runs(&args)?;
-    let mode = given.as_ref().map_or_else(|| mode_of(args.shape.network), |plan| plan.cluster.network);
+    let mode = given
+        .as_ref()
+        .map_or_else(|| mode_of(args.shape.network), |plan| plan.cluster.network);
     let network = enter_own_network(mode)?;
     let plan = match given {
         Some(plan) => plan,
@@ -43,7 +50,12 @@ pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
     outcome
 }
 
-async fn session(plan: Plan, network: NetworkKind, args: &RunArgs, begun: Instant) -> Result<Done, Failure> {
+async fn session(
+    plan: Plan,
+    network: NetworkKind,
+    args: &RunArgs,
+    begun: Instant,
+) -> Result<Done, Failure> {
     let mut stage = stage::Stage::set(plan, network, args, begun)?;
     let driven = drive::drive(&mut stage).await;
     // Whatever happened, nothing of the cluster may stay.
@@ -55,7 +67,8 @@ async fn session(plan: Plan, network: NetworkKind, args: &RunArgs, begun: Instan
 
 fn heal_dead_runs(args: &RunArgs) -> anyhow::Result<()> {
     let dir = wiring::journal_dir(&args.results.root);
-    let report = journal::heal(&dir).with_context(|| format!("failed to read the heal journals in {}", dir.display()))?;
+    let report = journal::heal(&dir)
+        .with_context(|| format!("failed to read the heal journals in {}", dir.display()))?;
     if !report.is_empty() {
         eprint!("{report}");
     }
@@ -83,7 +96,9 @@ fn check_fit(plan: &Plan, network: &NetworkKind, args: &RunArgs) -> Result<(), F
         eprintln!("network: loopback, so no partitions ({why})");
     }
     if plan.cluster.system == SystemName::Reference && args.binary.is_some() {
-        return Err(input(anyhow!("--binary is for --system elastickv; the reference store is built in")));
+        return Err(input(anyhow!(
+            "--binary is for --system elastickv; the reference store is built in"
+        )));
     }
     Ok(())
 }

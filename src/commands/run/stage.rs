@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use keyquake_cluster::journal::Journal;
 use keyquake_cluster::{Cluster, Network, NetworkKind, NodeSpec, ProcessRuntime};
 use keyquake_results::{
-    BinaryInfo, NetworkInfo, NodeInfo, PhaseTiming, RUN_FORMAT, RunFolder, RunInfo, Runs, digest_file,
+    BinaryInfo, NetworkInfo, NodeInfo, PhaseTiming, RUN_FORMAT, RunFolder, RunInfo, Runs,
+    digest_file,
 };
 use keyquake_systems::{System, SystemError, SystemOptions, system};
 use keyquake_workloads::Recorder;
@@ -41,7 +42,12 @@ pub struct Stage {
 
 impl Stage {
     /// Makes the run's folder with all that is known before the start.
-    pub fn set(plan: Plan, network: NetworkKind, args: &RunArgs, begun: Instant) -> Result<Stage, Failure> {
+    pub fn set(
+        plan: Plan,
+        network: NetworkKind,
+        args: &RunArgs,
+        begun: Instant,
+    ) -> Result<Stage, Failure> {
         let system = system(plan.cluster.system);
         let options = SystemOptions {
             release: Some(plan.cluster.release.clone()),
@@ -52,17 +58,32 @@ impl Stage {
             env: Vec::new(),
         };
         // Rehearsed in a folder that is not there, so that a refusal leaves no run behind.
-        system.prepare(plan.cluster.nodes, &args.results.root, &network, &options).map_err(classed)?;
+        system
+            .prepare(plan.cluster.nodes, &args.results.root, &network, &options)
+            .map_err(classed)?;
         wiring::check_words(&plan, system.as_ref()).map_err(input)?;
         let folder = Runs::at(&args.results.root).create(plan.seed, Timestamp::now())?;
-        let path = folder.path().canonicalize().context("failed to find the run folder that was just made")?;
-        let specs = system.prepare(plan.cluster.nodes, &path, &network, &options).map_err(classed)?;
+        let path = folder
+            .path()
+            .canonicalize()
+            .context("failed to find the run folder that was just made")?;
+        let specs = system
+            .prepare(plan.cluster.nodes, &path, &network, &options)
+            .map_err(classed)?;
         folder.write_plan(&plan.to_toml()?)?;
         let info = run_info(&plan, &folder, &specs, &network, args)?;
         folder.write_run(&info)?;
         let recorder = Recorder::create(&folder.history(), begun)?;
-        let journal = Arc::new(Journal::open(&wiring::journal_dir(&args.results.root), folder.id())?);
-        eprintln!("run {}: seed {}, {} faults planned", folder.id(), plan.seed, plan.faults.len());
+        let journal = Arc::new(Journal::open(
+            &wiring::journal_dir(&args.results.root),
+            folder.id(),
+        )?);
+        eprintln!(
+            "run {}: seed {}, {} faults planned",
+            folder.id(),
+            plan.seed,
+            plan.faults.len()
+        );
         Ok(Stage {
             plan,
             folder,
@@ -81,8 +102,17 @@ impl Stage {
     /// Starts all nodes and waits until the cluster serves.
     pub async fn raise(&mut self) -> anyhow::Result<Arc<Cluster>> {
         let network = Arc::new(Network::build(&self.network, self.plan.cluster.nodes).await?);
-        let runtime = Arc::new(ProcessRuntime::new(network.clone(), self.journal.marker(), self.begun)?);
-        let cluster = Arc::new(Cluster::new(runtime, network, self.specs.clone(), self.journal.clone())?);
+        let runtime = Arc::new(ProcessRuntime::new(
+            network.clone(),
+            self.journal.marker(),
+            self.begun,
+        )?);
+        let cluster = Arc::new(Cluster::new(
+            runtime,
+            network,
+            self.specs.clone(),
+            self.journal.clone(),
+        )?);
         self.cluster = Some(cluster.clone());
         cluster.start_all().await?;
         let deadline = tokio::time::Instant::now() + wiring::START_WITHIN;
@@ -94,7 +124,12 @@ impl Stage {
     }
 
     /// Waits for a node, but not longer than it lives.
-    async fn ready(&self, cluster: &Cluster, spec: &NodeSpec, deadline: tokio::time::Instant) -> anyhow::Result<()> {
+    async fn ready(
+        &self,
+        cluster: &Cluster,
+        spec: &NodeSpec,
+        deadline: tokio::time::Instant,
+    ) -> anyhow::Result<()> {
         tokio::select! {
             ready = self.system.ready(spec, deadline) => Ok(ready?),
             ending = cluster.wait_exit(spec.index) => anyhow::bail!(
@@ -107,7 +142,10 @@ impl Stage {
     pub fn phase_done(&mut self, name: &str) {
         let now = Instant::now();
         let ms = now.duration_since(self.phase_began).as_millis() as u64;
-        self.info.phases.push(PhaseTiming { name: name.to_owned(), ms });
+        self.info.phases.push(PhaseTiming {
+            name: name.to_owned(),
+            ms,
+        });
         self.phase_began = now;
     }
 
@@ -125,9 +163,9 @@ impl Stage {
 /// A store that can't be used as asked is the user's to mend; the rest is ours.
 fn classed(error: SystemError) -> Failure {
     match error {
-        SystemError::Io { .. } | SystemError::PortTaken { .. } | SystemError::NoFreePorts { .. } => {
-            Failure::Suite(error.into())
-        }
+        SystemError::Io { .. }
+        | SystemError::PortTaken { .. }
+        | SystemError::NoFreePorts { .. } => Failure::Suite(error.into()),
         _ => input(error),
     }
 }
@@ -139,10 +177,16 @@ fn run_info(
     network: &NetworkKind,
     args: &RunArgs,
 ) -> anyhow::Result<RunInfo> {
-    let mut programs: Vec<_> = specs.iter().map(|spec| spec.launch.program.clone()).collect();
+    let mut programs: Vec<_> = specs
+        .iter()
+        .map(|spec| spec.launch.program.clone())
+        .collect();
     programs.sort();
     programs.dedup();
-    let binaries = programs.iter().map(|path| binary_info(path)).collect::<anyhow::Result<_>>()?;
+    let binaries = programs
+        .iter()
+        .map(|path| binary_info(path))
+        .collect::<anyhow::Result<_>>()?;
     let (kind, cost) = match network {
         NetworkKind::Namespace => ("namespace", None),
         NetworkKind::Loopback { why } => ("loopback", Some(format!("no partitions: {why}"))),
@@ -153,8 +197,17 @@ fn run_info(
         seed: plan.seed,
         command: repeat_command(folder, args),
         system: plan.cluster.system.to_string(),
-        nodes: specs.iter().map(|spec| NodeInfo { id: spec.id.clone(), release: spec.release.clone() }).collect(),
-        network: NetworkInfo { kind: kind.to_owned(), cost },
+        nodes: specs
+            .iter()
+            .map(|spec| NodeInfo {
+                id: spec.id.clone(),
+                release: spec.release.clone(),
+            })
+            .collect(),
+        network: NetworkInfo {
+            kind: kind.to_owned(),
+            cost,
+        },
         host: host::facts(),
         binaries,
         started: Timestamp::now(),
@@ -165,13 +218,19 @@ fn run_info(
 }
 
 fn binary_info(path: &Path) -> anyhow::Result<BinaryInfo> {
-    Ok(BinaryInfo { path: path.display().to_string(), digest: digest_file(path)? })
+    Ok(BinaryInfo {
+        path: path.display().to_string(),
+        digest: digest_file(path)?,
+    })
 }
 
 /// The plan as executed is the whole input of a run, beside the program.
 fn repeat_command(folder: &RunFolder, args: &RunArgs) -> String {
     let plan = folder.plan();
-    let binary = args.binary.as_ref().map_or_else(String::new, |path| format!(" --binary {}", path.display()));
+    let binary = args
+        .binary
+        .as_ref()
+        .map_or_else(String::new, |path| format!(" --binary {}", path.display()));
     format!("keyquake run --plan {}{binary}", plan.display())
 }
 
@@ -181,7 +240,12 @@ fn last_words(logs: &Path, node: &str) -> String {
     match std::fs::read_to_string(&path) {
         Ok(text) => {
             let lines: Vec<_> = text.lines().rev().take(5).collect();
-            lines.into_iter().rev().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+            lines
+                .into_iter()
+                .rev()
+                .map(|line| format!("  {line}"))
+                .collect::<Vec<_>>()
+                .join("\n")
         }
         Err(error) => format!("  (its log {} can't be read: {error})", path.display()),
     }

@@ -91,6 +91,10 @@ pub const TABLE: &[Row] = &[
     open("connection reset", "connection"),
     open("broken pipe", "connection"),
     open("transport is closing", "connection"),
+    open("transport error", "connection"),
+    // A follower could not reach the leader; its library may have sent the command before, over
+    // a connection that broke.
+    open("dial tcp", "connection"),
     open("propose 0x", "propose-rejected"),
     open("raced a rotatedek", "cutover-race"),
     open("fsm-requested apply halt", "apply-halt"),
@@ -282,6 +286,16 @@ mod tests {
             Indeterminate,
         ),
         ("write: broken pipe", "connection", Indeterminate),
+        (
+            "rpc error: code = Unavailable desc = transport error",
+            "connection",
+            Indeterminate,
+        ),
+        (
+            "dial tcp 127.0.0.1:20052: connect: connection refused",
+            "connection",
+            Indeterminate,
+        ),
         ("transport is closing", "connection", Indeterminate),
         (
             "encryption: propose 0x05 rejected by raft engine",

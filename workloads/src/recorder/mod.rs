@@ -14,7 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use elle_rs::history::{Action, Event, FaultEvent, FaultStep, Kind, Op, Phase, PhaseEvent};
+use elle_rs::history::{
+    Action, Event, ExitEvent, FaultEvent, FaultStep, Kind, Op, Phase, PhaseEvent,
+};
 use tokio::sync::watch;
 
 use crate::client::Outcome;
@@ -251,6 +253,19 @@ impl Recorder {
                 nodes: fault.nodes,
                 step: fault.step,
                 evidence: fault.evidence,
+            })
+        });
+        recorded.map(|(index, _)| index)
+    }
+
+    /// Records that a node ended which no fault had killed.
+    pub fn record_exit(&self, node: u16, ending: String) -> Result<u64, RecordError> {
+        let recorded = self.shared.record(|index, time_ns| {
+            Event::Exit(ExitEvent {
+                index,
+                time_ns,
+                node,
+                ending,
             })
         });
         recorded.map(|(index, _)| index)

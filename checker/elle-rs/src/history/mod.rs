@@ -25,6 +25,8 @@ pub enum Event {
     Fault(FaultEvent),
     /// The run entered another phase.
     Phase(PhaseEvent),
+    /// A node ended that no fault had killed.
+    Exit(ExitEvent),
 }
 
 /// An invocation or a completion of one operation.
@@ -168,6 +170,19 @@ pub struct PhaseEvent {
     pub phase: Phase,
 }
 
+/// A node ended that no fault had killed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitEvent {
+    /// Position in the history, strictly growing over all events.
+    pub index: u64,
+    /// Nanoseconds since the run began, on a monotonic clock: when it was noticed.
+    pub time_ns: u64,
+    /// The node, as its position in the cluster (0 is the first).
+    pub node: u16,
+    /// How it ended, in words (`exited with code 1`).
+    pub ending: String,
+}
+
 /// The phases of a run, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
@@ -186,6 +201,7 @@ impl Event {
             Event::Op(op) => op.index,
             Event::Fault(fault) => fault.index,
             Event::Phase(phase) => phase.index,
+            Event::Exit(exit) => exit.index,
         }
     }
 
@@ -195,6 +211,7 @@ impl Event {
             Event::Op(op) => op.time_ns,
             Event::Fault(fault) => fault.time_ns,
             Event::Phase(phase) => phase.time_ns,
+            Event::Exit(exit) => exit.time_ns,
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each key is a list, transactions append unique values and read whole lists. A list read
 //! shows the order of its appends, so the order in which transactions must have taken effect
-//! can be read off ([`graph`]), and a cycle in it is an anomaly with a name ([`cycles`]); other
-//! anomalies stand in the lists themselves ([`versions`]).
+//! can be read off (`graph`), and a cycle in it is an anomaly with a name (`cycles`); other
+//! anomalies stand in the lists themselves (`versions`).
 //!
 //! For the serializable levels the answer is complete: if nothing is found, any order that
 //! respects the graph explains every read. For the snapshot-isolation levels it is complete but

@@ -121,6 +121,24 @@ pub(super) fn clusters(register: &Register) -> Result<Clusters, Cause> {
         return Err(cause);
     }
 
+    let mut clusters = Clusters {
+        clusters,
+        of_operation,
+    };
+    glue(operations, &writers, &mut clusters)?;
+    Ok(clusters)
+}
+
+/// Puts reads into their clusters, and each cluster behind the one that its update replaced.
+fn glue(
+    operations: &[Operation],
+    writers: &FxHashMap<Value, Writer>,
+    into: &mut Clusters,
+) -> Result<(), Cause> {
+    let Clusters {
+        clusters,
+        of_operation,
+    } = into;
     let cluster_of = |seen: Option<Value>| match seen {
         None => NIL,
         Some(value) => writers.get(&value).map_or(NONE, |writer| writer.cluster),
@@ -151,10 +169,7 @@ pub(super) fn clusters(register: &Register) -> Result<Clusters, Cause> {
             _ => {}
         }
     }
-    Ok(Clusters {
-        clusters,
-        of_operation,
-    })
+    Ok(())
 }
 
 /// Who put which value; each completed writer gets its cluster at once.

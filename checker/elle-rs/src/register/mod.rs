@@ -1,10 +1,10 @@
 //! Linearizability of registers: reads, writes, swaps and compare-and-sets, key by key.
 //!
 //! Where each value is written once (as the workloads do), the answer is exact at any
-//! concurrency in O(n log n): [`blocks`] lets the values force what must stand together,
-//! [`zones`] asks time whether the rest fits. Two things need more: refused compare-and-sets,
-//! which are placed into the order found ([`refused`], [`repair`]) or else decided by the
-//! [`sweep`]; and values written twice and seen, which the sweep decides too. The sweep has a budget, and says
+//! concurrency in O(n log n): `blocks` lets the values force what must stand together,
+//! `zones` asks time whether the rest fits. Two things need more: refused compare-and-sets,
+//! which are placed into the order found (`refused`, `repair`) or else decided by the
+//! `sweep`; and values written twice and seen, which the sweep decides too. The sweep has a budget, and says
 //! so when it was not enough: nothing is ever guessed.
 //!
 //! Pending operations (answered `info`, or never) may have taken effect at any later moment or

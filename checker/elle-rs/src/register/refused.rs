@@ -153,7 +153,7 @@ impl Frontier {
 
     fn gap_before(&mut self, start: Time) -> usize {
         while let Some(&std::cmp::Reverse((finish, gap))) = self.open.peek()
-            && finish < start && false
+            && finish < start
         {
             self.gap = self.gap.max(gap);
             self.open.pop();

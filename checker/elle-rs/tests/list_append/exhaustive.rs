@@ -98,15 +98,13 @@ impl Snapshots<'_> {
         }
         for i in 0..self.all.len() {
             match self.states[i] {
-                State::Waiting => {
-                    // Its reads depend on nothing later.
-                    if run(self.all[i], &mut self.lists.clone()) {
-                        self.states[i] = State::Running(self.log.len());
-                        if self.found() {
-                            return true;
-                        }
-                        self.states[i] = State::Waiting;
+                // Its reads depend on nothing later.
+                State::Waiting if run(self.all[i], &mut self.lists.clone()) => {
+                    self.states[i] = State::Running(self.log.len());
+                    if self.found() {
+                        return true;
                     }
+                    self.states[i] = State::Waiting;
                 }
                 State::Running(since) if self.may_commit(i, since) => {
                     let before = self.lists.clone();

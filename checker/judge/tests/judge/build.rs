@@ -1,7 +1,7 @@
 //! Histories for tests, written event by event.
 
 use elle_rs::history::{
-    Action, Event, FaultEvent, FaultStep, Key, Kind, Op, Phase, PhaseEvent, Step, Value,
+    Action, Event, ExitEvent, FaultEvent, FaultStep, Key, Kind, Op, Phase, PhaseEvent, Step, Value,
 };
 use keyquake_judge::{Expectations, InvariantVerdict, Judgement, Verdict, judge};
 
@@ -48,6 +48,17 @@ impl History {
             index,
             time_ns,
             phase,
+        }));
+        self
+    }
+
+    pub fn exit(&mut self, node: u16, ending: &str) -> &mut Self {
+        let (index, time_ns) = self.tick();
+        self.events.push(Event::Exit(ExitEvent {
+            index,
+            time_ns,
+            node,
+            ending: ending.to_owned(),
         }));
         self
     }

@@ -6,3 +6,4 @@ mod consistency;
 mod durability;
 mod json;
 mod own;
+mod restart;

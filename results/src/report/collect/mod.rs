@@ -99,6 +99,8 @@ impl Collected {
                     all.complete(op, invocation);
                 }
                 Event::Fault(fault) => all.faults.add(fault),
+                // An exit is a finding of ROL-RESTART, which the page shows as one.
+                Event::Exit(_) => {}
                 Event::Phase(phase) => all.phases.push((phase.phase, phase.time_ns)),
             }
         }

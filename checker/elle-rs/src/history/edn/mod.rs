@@ -123,24 +123,8 @@ impl Events {
                 ));
             }
         };
-        let value = get("value");
-        let swapped = !matches!(get("swapped"), Form::Word("false"));
-        let action = match get("f") {
-            Form::Keyword("read") => read_action(value)?,
-            Form::Keyword("write") => {
-                let (key, value) = keyed(value)?;
-                let value = whole(value)?;
-                Action::Write { key, value }
-            }
-            Form::Keyword("cas") => cas(value, kind == Kind::Ok && swapped)?,
-            Form::Keyword("swap") => swap(value, kind)?,
-            Form::Keyword("txn") | Form::Nil => transaction(value)?,
-            other => {
-                return Err(format!(
-                    ":f {other} is not known; there are :read, :write, :cas, :swap and :txn"
-                ));
-            }
-        };
+        let swapped = kind == Kind::Ok && !matches!(get("swapped"), Form::Word("false"));
+        let action = action(get("f"), get("value"), kind, swapped)?;
         let index = match get("index") {
             Form::Integer(index) => u64::try_from(*index)
                 .unwrap_or_default()
@@ -166,6 +150,28 @@ impl Events {
             error,
         }));
         Ok(())
+    }
+}
+
+fn action(
+    function: &Form<'_>,
+    value: &Form<'_>,
+    kind: Kind,
+    swapped: bool,
+) -> Result<Action, String> {
+    match function {
+        Form::Keyword("read") => read_action(value),
+        Form::Keyword("write") => {
+            let (key, value) = keyed(value)?;
+            let value = whole(value)?;
+            Ok(Action::Write { key, value })
+        }
+        Form::Keyword("cas") => cas(value, swapped),
+        Form::Keyword("swap") => swap(value, kind),
+        Form::Keyword("txn") | Form::Nil => transaction(value),
+        other => Err(format!(
+            ":f {other} is not known; there are :read, :write, :cas, :swap and :txn"
+        )),
     }
 }
 

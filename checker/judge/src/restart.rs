@@ -1,0 +1,74 @@
+//! ROL-RESTART: nodes stay up unless a fault ends them, and a killed node, started again with
+//! the same flags, serves.
+
+use elle_rs::Finding;
+use elle_rs::history::{Event, FaultStep, words};
+
+use crate::judgement::InvariantVerdict;
+use crate::run::{Run, count, valid, violated};
+
+const ID: &str = "ROL-RESTART";
+/// The fault that ends a node and starts it again.
+const KILL: &str = "kill";
+
+pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
+    if run.events.is_empty() {
+        return None;
+    }
+    let mut findings = Vec::new();
+    let mut restarts = 0;
+    for event in run.events {
+        match event {
+            Event::Exit(exit) => findings.push(finding(
+                "exit",
+                format!(
+                    "{} {} at {}, and no fault had killed it; its log says why",
+                    words::node(exit.node),
+                    exit.ending,
+                    words::time(exit.time_ns)
+                ),
+            )),
+            Event::Fault(fault) if fault.name == KILL => match fault.step {
+                FaultStep::Healed => restarts += 1,
+                FaultStep::HealFailed => findings.push(finding(
+                    "failed-restart",
+                    format!(
+                        "after kill (fault {}) the node did not come back by {}: {}",
+                        fault.fault,
+                        words::time(fault.time_ns),
+                        fault.evidence
+                    ),
+                )),
+                FaultStep::Armed | FaultStep::Effective | FaultStep::Ineffective => {}
+            },
+            _ => {}
+        }
+    }
+    Some(match findings.len() {
+        0 => valid(
+            ID,
+            format!(
+                "no node ended by itself; {} after a kill served",
+                count(restarts, "restart")
+            ),
+        ),
+        n => violated(
+            ID,
+            format!(
+                "{}, beside {} that served",
+                count(n, "failure"),
+                count(restarts, "restart")
+            ),
+            findings,
+        ),
+    })
+}
+
+fn finding(anomaly: &str, explanation: String) -> Finding {
+    Finding {
+        anomaly: anomaly.to_owned(),
+        key: None,
+        ops: Vec::new(),
+        explanation,
+    }
+}
