@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Scene, run_folders};
+use crate::support::{Said, Scene, binary, run_folders};
 
 /// Runs the words and checks that they are refused with this code and these pieces of text.
 fn refused(scene: &Scene, words: &[&str], code: i32, pieces: &[&str]) {
@@ -198,6 +198,52 @@ fn partitions_without_namespaces() {
         ],
         4,
         &["namespaces", "--faults kill,pause"],
+    );
+}
+
+#[test]
+fn no_permission_for_namespaces() {
+    let scene = Scene::new();
+    // A user namespace that allows no network namespaces stands for such a host.
+    let denied = |words: &str| {
+        let script = format!(
+            "echo 0 > /proc/sys/user/max_net_namespaces && exec {} {words}",
+            binary().display()
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "sh", "-c", &script]);
+        command.env("KEYQUAKE_RESULTS", scene.dir.path().join("runs"));
+        Said::of(command.output().expect("unshare (of util-linux) runs"))
+    };
+    let forced = denied("run --network namespace");
+    assert_eq!(forced.code, 4, "{}", forced.stderr);
+    assert!(
+        forced
+            .stderr
+            .contains("no permission to create network namespaces")
+    );
+    assert!(
+        forced.stderr.contains("--network loopback"),
+        "{}",
+        forced.stderr
+    );
+    let asked = denied("run --faults partition");
+    assert_eq!(asked.code, 4, "{}", asked.stderr);
+    assert!(
+        asked.stderr.contains("--faults kill,pause"),
+        "{}",
+        asked.stderr
+    );
+    let fallen_back = denied("run --seed 1 --time 6s");
+    assert_eq!(
+        fallen_back.code, 0,
+        "{}{}",
+        fallen_back.stdout, fallen_back.stderr
+    );
+    assert!(
+        fallen_back
+            .stderr
+            .contains("network: loopback, so no partitions")
     );
 }
 
