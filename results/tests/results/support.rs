@@ -385,6 +385,7 @@ impl Made {
                     Event::Op(op) => op.index = index as u64,
                     Event::Fault(fault) => fault.index = index as u64,
                     Event::Phase(phase) => phase.index = index as u64,
+                    Event::Exit(exit) => exit.index = index as u64,
                 }
                 event
             });
