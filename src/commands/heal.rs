@@ -1,5 +1,6 @@
 //! `keyquake heal`: undo what dead runs left behind.
 
+use anyhow::anyhow;
 use keyquake_cluster::journal;
 
 use crate::cli::HealArgs;
@@ -13,6 +14,11 @@ pub fn heal(args: HealArgs) -> Result<Done, Failure> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
+    }
+    if !report.is_clean() {
+        return Err(Failure::Suite(anyhow!(
+            "not everything could be undone; the journals stay, so try again once what is named above is mended"
+        )));
     }
     Ok(Done::Fine)
 }

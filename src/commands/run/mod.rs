@@ -42,6 +42,13 @@ pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
         None => Plan::draw(&args.shape, Some(&network)).map_err(input)?,
     };
     check_fit(&plan, &network, &args)?;
+    let unfaulted = args.plan.is_none() && args.shape.faults != ["none"] && plan.faults.is_empty();
+    if unfaulted {
+        eprintln!(
+            "warning: {} is too short for any fault, so none will be tried",
+            humantime::format_duration(plan.time)
+        );
+    }
     // Only now may threads be started.
     let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
     let outcome = runtime.block_on(session(plan, network, &args, begun));
