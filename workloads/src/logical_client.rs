@@ -14,12 +14,9 @@ use crate::options::Protocol;
 use crate::recorder::{RecordError, Recorder};
 use crate::validated::Validated;
 
-/// A client that got no connection rests this long. Else clients of a dead node, which fail at
-/// once, would take the arrivals away from those that wait for living ones.
+/// A client whose operation did not end `ok` rests this long. Else clients of a node that is
+/// dead or has no leader, which fail at once, would take the arrivals away from the others.
 const REST: Duration = Duration::from_millis(50);
-
-/// How the text of a failure begins that came before there was a connection.
-const NOT_CONNECTED: &str = "connect: ";
 
 /// What all clients of one workload share.
 pub(crate) struct Wiring {
@@ -79,12 +76,11 @@ impl LogicalClient {
         };
         let ok = self.take_note(&outcome, node);
         let is_info = matches!(outcome, Outcome::Info(_));
-        let rest = matches!(&outcome, Outcome::Fail(text) if text.starts_with(NOT_CONNECTED));
         self.wiring.recorder.complete(invocation, outcome)?;
         if is_info {
             self.process = self.wiring.recorder.fresh_process();
         }
-        if rest {
+        if !ok {
             tokio::time::sleep(REST).await;
         }
         Ok(ok)
