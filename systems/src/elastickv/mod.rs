@@ -13,6 +13,7 @@ use crate::system::{System, SystemError, SystemName, SystemOptions};
 
 mod addresses;
 mod connect;
+pub mod encryption;
 pub mod errors;
 mod grpc;
 mod health;
