@@ -99,7 +99,7 @@ flags! {
             admin_token_file "adminTokenFile" = "",
             /// Accepted, without effect.
             tso_batch_size "tsoBatchSize" = "256",
-            /// The key sidecar's path. Without effect for now.
+            /// The key sidecar's path; for now only read, by questions about it.
             encryption_sidecar_path "encryptionSidecarPath" = "",
             /// The key-encryption key's file. Without effect for now.
             kek_file "kekFile" = "",
@@ -143,7 +143,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "adminInsecureNoAuth",
     "tsoEnabled",
     "tsoBatchSize",
-    "encryptionSidecarPath",
     "kekFile",
     "encryption-enabled",
     "encryption-rotate-on-startup",

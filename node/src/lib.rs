@@ -15,6 +15,7 @@ mod fsm;
 mod peers;
 pub mod release;
 mod resp;
+mod sidecar;
 mod start;
 mod transport;
 mod wire;

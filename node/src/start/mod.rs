@@ -138,7 +138,7 @@ async fn serve(flags: Flags, beginning: Beginning) -> Result<(), StartError> {
     let (node, ended) = spawn_engine(&flags, &beginning, log, fsm.clone(), new)?;
     let executor = Executor::new(node.clone(), fsm.clone(), &flags.bugs);
 
-    let grpc = serve_grpc(grpc, node.clone(), executor.clone(), &fsm);
+    let grpc = serve_grpc(grpc, &flags, node.clone(), executor.clone(), &fsm);
     let clients = async {
         let public = match public {
             Some(public) => public,

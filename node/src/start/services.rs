@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 
+use elastickv_wire::encryption_admin_server::EncryptionAdminServer;
 use elastickv_wire::raft_admin_server::RaftAdminServer;
 use elastickv_wire::raw_kv_server::RawKvServer;
 use tokio::net::TcpListener;
@@ -11,7 +12,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::StartError;
-use crate::api::{self, AdminService, Executor, ForwardService, RawKvService};
+use crate::api::{self, AdminService, EncryptionService, Executor, ForwardService, RawKvService};
 use crate::consensus::Node;
 use crate::flags::Flags;
 use crate::fsm::Fsm;
@@ -56,6 +57,7 @@ pub(super) async fn bind_public(flags: &Flags) -> Result<Public, StartError> {
 
 pub(super) async fn serve_grpc(
     listener: TcpListener,
+    flags: &Flags,
     node: Node,
     executor: Executor,
     fsm: &Fsm,
@@ -65,6 +67,7 @@ pub(super) async fn serve_grpc(
     let raw_kv = RawKvServer::new(RawKvService(executor.clone()))
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
+    let encryption = EncryptionService::new(node.clone(), executor.clone(), flags);
     let forward = ForwardServer::new(ForwardService(executor))
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
@@ -76,6 +79,7 @@ pub(super) async fn serve_grpc(
         .add_service(health)
         .add_service(raw_kv)
         .add_service(RaftAdminServer::new(AdminService(node)))
+        .add_service(EncryptionAdminServer::new(encryption))
         .add_service(forward)
         .add_service(raft)
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))

@@ -3,6 +3,7 @@
 mod bugs;
 mod cluster;
 mod commands;
+mod encryption;
 mod faults;
 mod health;
 mod membership;
