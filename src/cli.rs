@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::admin::words::AdminArgs;
+
 /// Fault injection for replicated key-value stores that encrypt their disks.
 #[derive(Parser)]
 #[command(name = "keyquake", version, about, long_about = None)]
@@ -32,6 +34,8 @@ pub enum Command {
     Bugs(CatalogueArgs),
     /// List the invariants that a run is judged by
     Invariants(CatalogueArgs),
+    /// Turn the keys of a running cluster by hand
+    Admin(AdminArgs),
     /// Run one node of the reference store (takes elastickv's flags)
     #[command(disable_help_flag = true)]
     Node,

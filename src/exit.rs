@@ -1,4 +1,4 @@
-//! Exit codes: 0 valid, 1 violated, 2 wrong input, 3 inconclusive, 4 the suite failed.
+//! Exit codes: 0 valid, 1 violated or refused, 2 wrong input, 3 inconclusive, 4 the suite failed.
 
 use std::process::ExitCode;
 
@@ -8,6 +8,10 @@ use keyquake_judge::Verdict;
 pub enum Done {
     /// It did what was asked; there was nothing to judge.
     Fine,
+    /// A store refused what was asked, and that was said.
+    Refused,
+    /// A store gave no answer that settles it, and that was said.
+    Failed,
     /// It judged something.
     Judged(Verdict),
 }
@@ -36,6 +40,8 @@ pub fn input(error: impl Into<anyhow::Error>) -> Failure {
 pub fn code_of(outcome: Result<Done, Failure>) -> ExitCode {
     match outcome {
         Ok(Done::Fine) => ExitCode::SUCCESS,
+        Ok(Done::Refused) => ExitCode::from(1),
+        Ok(Done::Failed) => ExitCode::from(4),
         Ok(Done::Judged(verdict)) => ExitCode::from(verdict.exit_code()),
         Err(Failure::Input(error)) => complain(&error, 2),
         Err(Failure::Suite(error)) => complain(&error, 4),

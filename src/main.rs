@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => commands::catalogue::faults(args),
         Command::Bugs(args) => commands::catalogue::bugs(args),
         Command::Invariants(args) => commands::catalogue::invariants(args),
+        Command::Admin(args) => commands::admin::admin(args),
         // Only for the help text: `node` was taken above.
         Command::Node => unreachable!("the first word `node` is handled before clap"),
     };

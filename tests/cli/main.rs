@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the real binary, real clusters, real
 //! disks. `KEYQUAKE_SLOW=1` adds the long runs (`./test --slow`).
 
+mod admin;
 mod bad_input;
 mod cut_short;
 mod docs;
