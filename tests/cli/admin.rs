@@ -127,8 +127,16 @@ fn a_cluster_of_5d_refuses_every_change_by_name() {
     assert_eq!(before, after, "nothing was proposed");
 
     let status = nodes.admin(&scene, &["status"]).stdout;
-    assert_eq!(status.matches(" leader, term").count(), 1, "{status}");
-    assert_eq!(status.matches("not capable").count(), 3, "{status}");
+    assert_eq!(
+        status.matches("raft        leader, term").count(),
+        1,
+        "{status}"
+    );
+    assert_eq!(
+        status.matches("not capable, sidecar absent").count(),
+        3,
+        "{status}"
+    );
 }
 
 #[test]
