@@ -99,9 +99,9 @@ flags! {
             admin_token_file "adminTokenFile" = "",
             /// Accepted, without effect.
             tso_batch_size "tsoBatchSize" = "256",
-            /// The key sidecar's path; for now only read, by questions about it.
+            /// The key sidecar's path.
             encryption_sidecar_path "encryptionSidecarPath" = "",
-            /// The key-encryption key's file. Without effect for now.
+            /// The key-encryption key's file: 32 raw bytes, owner-only. Releases before 6B ignore it.
             kek_file "kekFile" = "",
         }
         switches {
@@ -115,9 +115,9 @@ flags! {
             admin_insecure_no_auth "adminInsecureNoAuth",
             /// Accepted, without effect.
             tso_enabled "tsoEnabled",
-            /// Encrypt. Without effect for now.
+            /// Take part in encryption. Releases before 6B ignore it.
             encryption_enabled "encryption-enabled",
-            /// Rotate the keys once per start. Without effect for now.
+            /// Rotate the keys once, if this process leads or comes to lead. Releases before 6F ignore it.
             encryption_rotate_on_startup "encryption-rotate-on-startup",
         }
     }
@@ -143,9 +143,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "adminInsecureNoAuth",
     "tsoEnabled",
     "tsoBatchSize",
-    "kekFile",
-    "encryption-enabled",
-    "encryption-rotate-on-startup",
 ];
 /// elastickv's leader balancer: a family of flags, all without effect.
 const BALANCER: &str = "--leaderBalance";

@@ -9,13 +9,13 @@ pub mod bugs;
 mod command;
 mod consensus;
 mod database;
+mod encryption;
 mod entry;
 mod flags;
 mod fsm;
 mod peers;
 pub mod release;
 mod resp;
-mod sidecar;
 mod start;
 mod transport;
 mod wire;
@@ -36,6 +36,7 @@ pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    bugs::switch_on(&flags.bugs);
     start::log_to_stderr();
     match start::run(flags) {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::bugs::Bug;
+use crate::bugs::{self, Bug};
 use crate::command;
 use crate::consensus::{Node, Refusal};
 use crate::fsm::{Fsm, FsmError};
@@ -76,17 +76,15 @@ pub type Executed = Result<(Reply, u64), ExecuteError>;
 pub struct Executor {
     node: Node,
     fsm: Arc<Fsm>,
-    stale_reads: bool,
     channels: Arc<Mutex<HashMap<String, Channel>>>,
 }
 
 impl Executor {
     /// An executor on this node.
-    pub fn new(node: Node, fsm: Arc<Fsm>, bugs: &[Bug]) -> Self {
+    pub fn new(node: Node, fsm: Arc<Fsm>) -> Self {
         Self {
             node,
             fsm,
-            stale_reads: bugs.contains(&Bug::StaleRead),
             channels: Arc::default(),
         }
     }
@@ -97,7 +95,8 @@ impl Executor {
     /// [`ExecuteError`]; only [`ExecuteError::NoLeader`] is certain to have had no effect.
     pub async fn execute(&self, command: Command) -> Executed {
         let deadline = Instant::now() + BUDGET;
-        if self.stale_reads && command::is_read(&command) {
+        let stale = bugs::on(Bug::StaleRead) || self.node.status().halted;
+        if stale && command::is_read(&command) {
             return Ok((self.fsm.read(&command)?, 0));
         }
         loop {

@@ -8,7 +8,7 @@ mod health;
 mod raft_admin;
 mod raw_kv;
 
-pub use encryption::EncryptionService;
+pub use encryption::{Admission, EncryptionService};
 pub use executor::{ExecuteError, Executor};
 pub use forward::ForwardService;
 pub use health::{serve_http, watch_leadership};

@@ -10,21 +10,42 @@ use elastickv_wire::{
 };
 use tonic::{Request, Response, Status};
 
+use super::Admission;
 use crate::consensus::{Change, ChangeKind, Node, Refusal, Role, TransferRequest};
 use crate::peers::Peer;
 
 /// RaftAdmin on any node.
-pub struct AdminService(pub Node);
+pub struct AdminService {
+    node: Node,
+    admission: Admission,
+}
 
 type Changed = Result<Response<RaftAdminConfigurationChangeResponse>, Status>;
 
 impl AdminService {
+    /// Of a node.
+    pub fn new(node: Node, admission: Admission) -> Self {
+        Self { node, admission }
+    }
+
     async fn change(&self, kind: ChangeKind, previous_index: u64) -> Changed {
+        match &kind {
+            ChangeKind::AddVoter(peer) | ChangeKind::AddLearner(peer) => {
+                self.admission.admit(peer).await?;
+            }
+            ChangeKind::Promote { id, .. } => {
+                let members = self.node.status().membership.clone();
+                if let Some(peer) = members.peers.get(&crate::peers::raft_id(id)) {
+                    self.admission.admit(peer).await?;
+                }
+            }
+            ChangeKind::Remove(_) => {}
+        }
         let change = Change {
             kind,
             previous_index,
         };
-        let index = self.0.change(change).await.map_err(status_of)?;
+        let index = self.node.change(change).await.map_err(status_of)?;
         Ok(Response::new(RaftAdminConfigurationChangeResponse {
             index,
         }))
@@ -59,7 +80,7 @@ impl RaftAdmin for AdminService {
         &self,
         _request: Request<RaftAdminStatusRequest>,
     ) -> Result<Response<RaftAdminStatusResponse>, Status> {
-        let status = self.0.status();
+        let status = self.node.status();
         let state = match status.role {
             Role::Follower => RaftAdminState::Follower,
             Role::Candidate => RaftAdminState::Candidate,
@@ -92,7 +113,7 @@ impl RaftAdmin for AdminService {
         &self,
         _request: Request<RaftAdminConfigurationRequest>,
     ) -> Result<Response<RaftAdminConfigurationResponse>, Status> {
-        let membership = self.0.status().membership.clone();
+        let membership = self.node.status().membership.clone();
         let member = |suffrage: &'static str| {
             let peers = &membership.peers;
             move |id: &u64| {
@@ -164,7 +185,7 @@ impl RaftAdmin for AdminService {
             max_lag: request.max_lag,
             candidates: candidates.map(|candidate| candidate.target_id).collect(),
         };
-        self.0.transfer(transfer).await.map_err(status_of)?;
+        self.node.transfer(transfer).await.map_err(status_of)?;
         Ok(Response::new(RaftAdminTransferLeadershipResponse {}))
     }
 }

@@ -1,22 +1,25 @@
 //! The consensus thread's loop: take everything queued, let raft-rs decide, carry
 //! the outcome out (`ready`), answer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use raft::eraftpb::{Message, MessageType};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, SnapshotStatus, StateRole};
 use tokio::sync::watch;
 
 use super::handle::{Answer, Applied, Input};
+use super::keys::Keys;
 use super::pending::{Proposals, Reads, Waiter};
 use super::seeded::Seeded;
 use super::snapshots::Snapshots;
 use super::transfer::Transfer;
 use super::{EngineError, Membership, Origin, Outbox, RaftLog, Refusal, Role, Status, logger};
-use crate::bugs::Bug;
-use crate::entry;
+use crate::bugs::{self, Bug};
+use crate::encryption::Encryption;
+use crate::entry::{self, Payload};
 use crate::fsm::Fsm;
 use crate::wire::Command;
 
@@ -41,6 +44,8 @@ pub struct Setup {
     pub log: RaftLog,
     /// The opened state, not behind the log's snapshot.
     pub fsm: Arc<Fsm>,
+    /// This node's keys.
+    pub encryption: Arc<Encryption>,
     /// Where messages go.
     pub outbox: Arc<dyn Outbox>,
     /// Where inputs come from.
@@ -53,8 +58,6 @@ pub struct Setup {
     pub snapshot_count: u64,
     /// Whether this node opens the first election of a new cluster.
     pub campaign_first: bool,
-    /// Seeded bugs that are on.
-    pub bugs: Vec<Bug>,
 }
 
 /// The consensus thread's state.
@@ -64,6 +67,10 @@ pub struct Driver {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) membership: Arc<Membership>,
     pub(super) applied: u64,
+    /// Committed and not applied yet, in order.
+    pub(super) backlog: VecDeque<Entry>,
+    pub(super) encryption: Arc<Encryption>,
+    pub(super) keys: Keys,
     pub(super) proposals: Proposals,
     pub(super) snapshots: Snapshots,
     pub(super) transfer: Option<Transfer>,
@@ -79,6 +86,7 @@ pub struct Driver {
     /// Who the snapshot being received came with.
     pub(super) incoming: Option<(u64, Origin)>,
     last_contact: Option<Instant>,
+    halted: bool,
 }
 
 impl Driver {
@@ -88,8 +96,9 @@ impl Driver {
     /// A failing disk, or a log raft-rs does not accept.
     pub fn new(mut setup: Setup) -> Result<Self, EngineError> {
         let applied = setup.fsm.applied()?;
-        // The stored commit index is written lazily; what is applied was committed.
-        setup.log.set_commit(setup.log.commit().max(applied));
+        // What is applied was committed. More than that is learned again: a node that could
+        // not apply a membership change before it ended must be able to ask for votes.
+        setup.log.set_commit(applied);
         let config = Config {
             id: setup.id,
             election_tick: ELECTION_TICKS,
@@ -112,10 +121,13 @@ impl Driver {
             outbox: setup.outbox,
             membership,
             applied,
+            backlog: VecDeque::new(),
+            encryption: setup.encryption,
+            keys: Keys::default(),
             proposals: Proposals::default(),
             snapshots: Snapshots::new(setup.snapshot_count, setup.reports),
             transfer: None,
-            seeded: Seeded::new(&setup.bugs, applied),
+            seeded: Seeded::new(applied),
             retire_at: None,
             reads: Reads::default(),
             inbox: setup.inbox,
@@ -124,6 +136,7 @@ impl Driver {
             first_campaign: setup.campaign_first.then(Instant::now),
             incoming: None,
             last_contact: None,
+            halted: false,
         })
     }
 
@@ -139,6 +152,8 @@ impl Driver {
             Refusal::LeadershipLost
         };
         self.end_waiting(&refusal);
+        self.keys_end(&Refusal::Closed);
+        self.serve_on_if_seeded(&outcome);
         outcome
     }
 
@@ -187,6 +202,16 @@ impl Driver {
             self.handle_ready()?;
             self.reads.release(self.applied);
         }
+        if !self.backlog.is_empty() {
+            self.apply_backlog()?;
+            self.node.advance_apply_to(self.applied);
+            self.reads.release(self.applied);
+        }
+        self.settle_keys(now)?;
+        if self.node.has_ready() {
+            self.handle_ready()?;
+            self.reads.release(self.applied);
+        }
         self.seeded.flush(now, &*self.outbox);
         self.finish_transfer(now);
         self.snapshot_if_due()?;
@@ -202,7 +227,10 @@ impl Driver {
                 self.incoming = Some((index, origin));
                 self.step(message);
             }
-            Input::Propose(command, answer) => self.propose(command, answer)?,
+            Input::Propose(command, answer) => self.take_command(command, answer)?,
+            Input::Keys(entry, answer) => self.take_keys(entry, answer),
+            Input::RegisterSelf => self.register_self()?,
+            Input::Wake => {}
             Input::Read(answer) => {
                 if self.is_leader() {
                     self.reads.push(answer);
@@ -246,32 +274,40 @@ impl Driver {
         self.node.raft.state == StateRole::Leader
     }
 
-    fn propose(&mut self, command: Command, answer: Answer<Applied>) -> Result<(), EngineError> {
-        if !self.is_leader() {
-            let _ = answer.send(Err(Refusal::NotLeader));
-            return Ok(());
-        }
+    pub(super) fn propose(
+        &mut self,
+        command: &Command,
+        answer: Answer<Applied>,
+    ) -> Result<(), EngineError> {
         let last = self.node.raft.raft_log.last_index();
         let foreseen = self
             .seeded
-            .foresee(&command, &self.fsm, self.applied, last)?;
+            .foresee(command, &self.fsm, self.applied, last)?;
         let id = self.proposals.next_id();
-        let data = entry::encode(id, &command);
+        let data = entry::frame(id, &self.payload(command)?);
         if self.node.propose(Vec::new(), data).is_err() {
-            let refusal = if self.node.raft.lead_transferee.is_some() {
-                Refusal::TransferInProgress
-            } else {
-                Refusal::NotLeader
-            };
-            let _ = answer.send(Err(refusal));
+            let _ = answer.send(Err(self.not_proposed()));
             return Ok(());
         }
         let index = self.node.raft.raft_log.last_index();
+        if bugs::on(Bug::RefusedYetApplied) && index.is_multiple_of(100) {
+            let _ = answer.send(Err(Refusal::Refused("not leader".to_owned())));
+            return Ok(());
+        }
         match foreseen {
             Some(reply) => self.seeded.answer_early(index, reply, answer),
             None => self.proposals.wait(id, index, Waiter::Command(answer)),
         }
         Ok(())
+    }
+
+    /// Why raft-rs did not take a proposal.
+    pub(super) fn not_proposed(&self) -> Refusal {
+        if self.node.raft.lead_transferee.is_some() {
+            Refusal::TransferInProgress
+        } else {
+            Refusal::NotLeader
+        }
     }
 
     /// Ends all waiting when this node no longer leads in the term the waiters came in.
@@ -286,17 +322,44 @@ impl Driver {
                 self.handle_ready()?;
             }
             self.end_waiting(&Refusal::LeadershipLost);
+            self.keys_end(&Refusal::NotLeader);
             self.seeded
                 .lost_leadership(self.node.raft.raft_log.committed);
         }
         self.leads = leads;
         if leads.is_some() {
-            for command in self.seeded.elected(&self.node)? {
-                let data = entry::encode(self.proposals.next_id(), &command);
+            self.keys_elected();
+            self.propose_again()?;
+        }
+        Ok(())
+    }
+
+    /// `double-apply`: what the log's tail asks for is proposed a second time.
+    fn propose_again(&mut self) -> Result<(), EngineError> {
+        for entry in self.seeded.elected(&self.node)? {
+            if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
+                continue;
+            }
+            if let Ok((_, Payload::Command(command))) = self.open(&self.fsm.keys(), &entry)
+                && super::seeded::carries_append(&command)
+            {
+                let data = entry::frame(self.proposals.next_id(), &self.payload(&command)?);
                 self.node.propose(Vec::new(), data)?;
             }
         }
         Ok(())
+    }
+
+    /// `halted-serves`: the thread stays, and so the process.
+    fn serve_on_if_seeded(&mut self, outcome: &Result<(), EngineError>) {
+        if bugs::on(Bug::HaltedServes) && matches!(outcome, Err(EngineError::Halt { .. })) {
+            tracing::error!("halted");
+            self.halted = true;
+            self.publish();
+            loop {
+                std::thread::park();
+            }
+        }
     }
 
     fn end_waiting(&mut self, refusal: &Refusal) {
@@ -350,6 +413,7 @@ impl Driver {
             pending_change: raft.has_pending_conf(),
             membership: self.membership.clone(),
             last_contact: self.last_contact,
+            halted: self.halted,
         };
         self.status.send_replace(Arc::new(next));
     }

@@ -8,10 +8,19 @@ use raft::eraftpb::{Message, SnapshotMetadata};
 use tokio::sync::{oneshot, watch};
 
 use super::{Change, Origin, Refusal, Status, TransferRequest};
+use crate::encryption::KeyEntry;
 use crate::wire::{Command, Reply};
 
 /// What a proposal's waiter gets: the answer and the log index it was applied at.
 pub type Applied = (Reply, u64);
+/// What an encryption entry's proposer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeysApplied {
+    /// The log index it was applied at; for a cutover that was there already, its own.
+    pub index: u64,
+    /// Whether it said what was so already.
+    pub already: bool,
+}
 /// Where an answer goes.
 pub type Answer<T> = oneshot::Sender<Result<T, Refusal>>;
 
@@ -23,6 +32,12 @@ pub enum Input {
     Snapshot(Message, Origin),
     /// A command to put into the log.
     Propose(Command, Answer<Applied>),
+    /// An encryption entry to put into the log, if nothing speaks against it.
+    Keys(KeyEntry, Answer<KeysApplied>),
+    /// This process is not registered under all keys: if it leads, it does so itself.
+    RegisterSelf,
+    /// Something outside this thread has changed: look again.
+    Wake,
     /// A read: answered once this node's state is fresh enough.
     Read(Answer<()>),
     /// A membership change.
@@ -80,6 +95,14 @@ impl Node {
     /// [`Refusal`]; see there which leave the outcome unknown.
     pub async fn propose(&self, command: Command) -> Result<Applied, Refusal> {
         self.ask(|answer| Input::Propose(command, answer)).await
+    }
+
+    /// Puts an encryption entry into the log; answers when it is applied here.
+    ///
+    /// # Errors
+    /// [`Refusal`]; see there which leave the outcome unknown.
+    pub async fn keys(&self, entry: KeyEntry) -> Result<KeysApplied, Refusal> {
+        self.ask(|answer| Input::Keys(entry, answer)).await
     }
 
     /// Waits until this node's state holds everything acknowledged before the call, as

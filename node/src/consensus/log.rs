@@ -400,11 +400,6 @@ impl RaftLog {
         self.snapshot.index + self.terms.len() as u64
     }
 
-    /// The stored commit index.
-    pub fn commit(&self) -> u64 {
-        self.hard_state.commit
-    }
-
     /// Whether a follower was waiting for a newer snapshot since the last call.
     pub fn take_wanted(&self) -> bool {
         self.wanted.replace(false)

@@ -5,6 +5,7 @@ mod apply;
 mod driver;
 mod generations;
 mod handle;
+mod keys;
 mod log;
 mod logger;
 mod membership;
@@ -17,7 +18,7 @@ mod storage;
 mod transfer;
 
 pub use driver::{Driver, Setup};
-pub use handle::{Input, Node};
+pub use handle::{Input, KeysApplied, Node};
 pub use log::{LogError, Membership, Origin, RaftLog};
 pub use membership::{Change, ChangeKind};
 pub use status::{Role, Status};
@@ -49,6 +50,9 @@ pub enum Refusal {
     /// Nothing was proposed: too much is queued.
     #[error("server overloaded")]
     Overloaded,
+    /// Nothing was proposed, for the reason in the text.
+    #[error("{0}")]
+    Refused(String),
     /// Proposed, and the outcome is unknown to this node.
     #[error("leadership lost")]
     LeadershipLost,
@@ -72,6 +76,9 @@ pub enum EngineError {
     /// raft-rs refused to go on.
     #[error("raft failed: {0}")]
     Raft(#[from] raft::Error),
+    /// This process may not go on as a writer: what a start would have refused.
+    #[error("encryption startup guard: {0}")]
+    Guard(String),
     /// An entry this release must not pass.
     #[error("encryption: FSM apply failed; halting apply: entry {index}: {reason}")]
     Halt {

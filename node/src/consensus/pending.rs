@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::Refusal;
-use super::handle::{Answer, Applied};
+use super::handle::{Answer, Applied, KeysApplied};
 use crate::wire::Reply;
 
 /// The answer a waiter is owed once its entry is applied.
@@ -13,6 +13,8 @@ pub enum Waiter {
     Command(Answer<Applied>),
     /// A membership change: the answer is its index.
     Change(Answer<u64>),
+    /// An encryption entry: the answer is its index.
+    Keys(Answer<KeysApplied>),
 }
 
 /// Proposals of this process that are not applied yet.
@@ -65,12 +67,21 @@ impl Proposals {
         }
     }
 
+    /// Answers an encryption entry's waiter, if it waits here.
+    pub fn keys_applied(&mut self, id: u64, index: u64) {
+        if let Some(Waiter::Keys(answer)) = self.take(id, index) {
+            let already = false;
+            let _ = answer.send(Ok(KeysApplied { index, already }));
+        }
+    }
+
     /// Ends all waiting.
     pub fn fail_all(&mut self, refusal: &Refusal) {
         for (_, (_, waiter)) in self.waiting.drain() {
             match waiter {
                 Waiter::Command(answer) => drop(answer.send(Err(refusal.clone()))),
                 Waiter::Change(answer) => drop(answer.send(Err(refusal.clone()))),
+                Waiter::Keys(answer) => drop(answer.send(Err(refusal.clone()))),
             }
         }
     }

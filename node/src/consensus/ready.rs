@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
-use raft::eraftpb::{Entry, HardState, Message, MessageType, Snapshot};
+use raft::eraftpb::{HardState, Message, MessageType, Snapshot};
 
+use super::apply::halt;
 use super::driver::Driver;
 use super::{EngineError, Origin};
+use crate::encryption::ApplyError;
 use crate::fsm::FsmError;
 
 impl Driver {
@@ -19,7 +21,8 @@ impl Driver {
         if !ready.snapshot().is_empty() {
             self.install(ready.snapshot(), ready.hs())?;
         }
-        self.apply(ready.take_committed_entries())?;
+        self.backlog.extend(ready.take_committed_entries());
+        self.apply_backlog()?;
         let entries = ready.take_entries();
         let hard_state = ready.hs().cloned();
         let log = self.node.mut_store();
@@ -33,7 +36,8 @@ impl Driver {
             self.node.mut_store().set_commit(commit);
         }
         self.send(light.take_messages());
-        self.apply(light.take_committed_entries())?;
+        self.backlog.extend(light.take_committed_entries());
+        self.apply_backlog()?;
         self.node.advance_apply_to(self.applied);
 
         for state in read_states {
@@ -57,6 +61,13 @@ impl Driver {
             },
         };
         tracing::info!(index = metadata.index, "installing a snapshot");
+        // Keys first: whatever is behind the snapshot may need them.
+        match self.fsm.adopt_snapshot(metadata.index) {
+            Ok(()) => {}
+            Err(ApplyError::Halt(reason)) => return Err(halt(metadata.index, reason)),
+            Err(ApplyError::Fsm(error)) => return Err(error.into()),
+        }
+        self.backlog.clear();
         self.node
             .mut_store()
             .restore(metadata, origin, hard_state)?;
@@ -90,13 +101,5 @@ impl Driver {
                 self.outbox.send(message);
             }
         }
-    }
-
-    fn apply(&mut self, entries: Vec<Entry>) -> Result<(), EngineError> {
-        for entry in &entries {
-            self.apply_entry(entry)?;
-            self.applied = entry.index;
-        }
-        Ok(())
     }
 }

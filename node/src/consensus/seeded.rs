@@ -4,12 +4,11 @@
 use std::time::{Duration, Instant};
 
 use raft::RawNode;
-use raft::eraftpb::{Message, MessageType};
+use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::handle::{Answer, Applied};
-use super::{EngineError, LogError, Outbox, RaftLog, Refusal};
-use crate::bugs::Bug;
-use crate::entry::{self, Payload};
+use super::{EngineError, Outbox, RaftLog, Refusal};
+use crate::bugs::{self, Bug};
 use crate::fsm::{Fsm, Writes};
 use crate::wire::{Command, Reply, Step, command, step};
 
@@ -32,10 +31,10 @@ pub(super) struct Seeded {
 }
 
 impl Seeded {
-    pub(super) fn new(bugs: &[Bug], applied: u64) -> Self {
+    pub(super) fn new(applied: u64) -> Self {
         Self {
-            lost_write: bugs.contains(&Bug::LostWrite),
-            double_apply: bugs.contains(&Bug::DoubleApply),
+            lost_write: bugs::on(Bug::LostWrite),
+            double_apply: bugs::on(Bug::DoubleApply),
             held: Vec::new(),
             flush_at: None,
             early: Vec::new(),
@@ -119,31 +118,14 @@ impl Seeded {
         self.flush_at = None;
     }
 
-    /// `double-apply`: the appends this new leader did not know to be committed.
-    pub(super) fn elected(&self, node: &RawNode<RaftLog>) -> Result<Vec<Command>, EngineError> {
-        if !self.double_apply {
-            return Ok(Vec::new());
-        }
+    /// `double-apply`: the entries this new leader did not know to be committed.
+    pub(super) fn elected(&self, node: &RawNode<RaftLog>) -> Result<Vec<Entry>, EngineError> {
         let log = &node.raft.raft_log;
         let first = (self.heard_commit + 1).max(log.first_index());
-        if first > log.last_index() {
+        if !self.double_apply || first > log.last_index() {
             return Ok(Vec::new());
         }
-        let tail = log.entries(first, u64::MAX, raft::GetEntriesContext::empty(false))?;
-        let mut again = Vec::new();
-        for entry in tail.iter().filter(|entry| !entry.data.is_empty()) {
-            if entry.get_entry_type() != raft::eraftpb::EntryType::EntryNormal {
-                continue;
-            }
-            match entry::decode(&entry.data) {
-                Ok((_, Payload::Command(command))) if carries_append(&command) => {
-                    again.push(command);
-                }
-                Ok(_) => {}
-                Err(error) => return Err(LogError::Damaged(error.to_string()).into()),
-            }
-        }
-        Ok(again)
+        Ok(log.entries(first, u64::MAX, raft::GetEntriesContext::empty(false))?)
     }
 
     pub(super) fn fail_all(&mut self, refusal: &Refusal) {
@@ -154,7 +136,7 @@ impl Seeded {
     }
 }
 
-fn carries_append(command: &Command) -> bool {
+pub(super) fn carries_append(command: &Command) -> bool {
     let is_append = |step: &Step| matches!(step.op, Some(step::Op::Rpush(_)));
     match &command.body {
         Some(command::Body::Single(step)) => is_append(step),

@@ -43,6 +43,8 @@ pub struct Status {
     pub membership: Arc<Membership>,
     /// When the leader was last heard.
     pub last_contact: Option<Instant>,
+    /// Only `halted-serves` is seen with it: whoever else halts, ends.
+    pub halted: bool,
 }
 
 impl Status {

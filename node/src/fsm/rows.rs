@@ -9,8 +9,9 @@ pub const STAMP: usize = 8;
 pub const VALUE_HEADER: usize = 9;
 /// Set in the flags byte of a deleted key's row.
 pub const TOMBSTONE: u8 = 0x01;
-/// The two bits that say how the body is encoded; only 0 (clear) is known here.
-pub const ENCODING: u8 = 0x06;
+/// The two bits that say how the body is encoded: 0 clear, 1 sealed, 2 and 3 reserved.
+const ENCODING: u8 = 0x06;
+const SEALED: u8 = 0x02;
 /// Keys of this prefix are the store's own bookkeeping, without a timestamp.
 pub const META_PREFIX: &[u8] = b"_meta_";
 /// The last applied log index, LE64.
@@ -47,24 +48,52 @@ pub fn value(body: &[u8]) -> Vec<u8> {
     value
 }
 
-/// The body of a row's value; `None` for a deleted key.
+/// The header of a sealed value without expiry: part of what its envelope is bound to.
+pub const SEALED_HEADER: [u8; VALUE_HEADER] = [SEALED, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// What lies behind a value's header.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// The key is deleted.
+    Deleted,
+    /// The body itself.
+    Clear(&'a [u8]),
+    /// An envelope, and the header it is bound to.
+    Sealed {
+        /// The value's header.
+        header: &'a [u8],
+        /// The envelope.
+        envelope: &'a [u8],
+    },
+}
+
+/// Takes a row's value apart, as releases from 6A on do.
 ///
 /// # Errors
-/// A text when the row is too short or encoded in a way this release does not know.
-pub fn body(value: &[u8]) -> Result<Option<&[u8]>, String> {
-    if value.len() < VALUE_HEADER {
+/// A text when the row is too short or encoded in a way no release knows.
+pub fn body(value: &[u8]) -> Result<Body<'_>, String> {
+    let Some((header, body)) = value.split_at_checked(VALUE_HEADER) else {
         return Err(format!(
             "store: value of {} bytes has no header",
             value.len()
         ));
-    }
+    };
     if value[0] & TOMBSTONE != 0 {
-        return Ok(None);
+        return Ok(Body::Deleted);
     }
-    if value[0] & ENCODING != 0 {
-        return Err("store: encrypted value present but no cipher configured".to_owned());
+    match value[0] & ENCODING {
+        0 => Ok(Body::Clear(body)),
+        SEALED => Ok(Body::Sealed {
+            header,
+            envelope: body,
+        }),
+        _ => Err("store: value header carries reserved encryption_state".to_owned()),
     }
-    Ok(Some(&value[VALUE_HEADER..]))
+}
+
+/// Whether release 5D sees a tombstone here: to it the whole flags byte says only that.
+pub fn is_tombstone_to_5d(value: &[u8]) -> bool {
+    value.first().is_some_and(|flags| *flags != 0)
 }
 
 /// The user key of a Redis string.
@@ -98,9 +127,16 @@ mod tests {
 
     #[test]
     fn values_are_read_by_their_flags() {
-        assert_eq!(body(&value(b"v")), Ok(Some(&b"v"[..])));
-        assert_eq!(body(&[TOMBSTONE, 0, 0, 0, 0, 0, 0, 0, 0]), Ok(None));
-        assert!(body(&[2, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
+        assert_eq!(body(&value(b"v")), Ok(Body::Clear(&b"v"[..])));
+        assert_eq!(
+            body(&[TOMBSTONE, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Ok(Body::Deleted)
+        );
+        let sealed = [&SEALED_HEADER[..], b"e"].concat();
+        let (header, envelope) = (&SEALED_HEADER[..], &b"e"[..]);
+        assert_eq!(body(&sealed), Ok(Body::Sealed { header, envelope }));
+        assert!(is_tombstone_to_5d(&sealed) && !is_tombstone_to_5d(&value(b"v")));
+        assert!(body(&[4, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
         assert!(body(&[0]).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Snapshot files, `fsm-snap/%016x.fsm`: `EKVTHLC1 ‖ ceiling BE64`, then the stream
-//! `EKVPBBL1 ‖ lastCommitTS LE64 ‖ (klen LE64, key, vlen LE64, value)*`, and CRC-32C
+//! Snapshot files, `fsm-snap/%016x.fsm`: `EKVTHLC1 ‖ ceiling BE64`, or once entries are
+//! sealed `EKVTHLC2 ‖ length BE16 ‖ ceiling BE64 ‖ cutover BE64`, then the stream `EKVPBBL1 ‖ lastCommitTS LE64 ‖ (klen LE64, key, vlen LE64, value)*`, and CRC-32C
 //! (BE32) of all that at the end. Written to a temporary, synced, renamed, and the
 //! folder synced, so that a file under its final name is always whole.
 
@@ -11,8 +11,12 @@ use thiserror::Error;
 
 use super::Row;
 
-const HEADER: &[u8; 8] = b"EKVTHLC1";
+const HEADER_1: &[u8; 8] = b"EKVTHLC1";
+const HEADER_2: &[u8; 8] = b"EKVTHLC2";
+/// Bytes behind the length of a second-version header that this store writes, and takes.
+const HEADER_2_BYTES: std::ops::RangeInclusive<u16> = 16..=1_024;
 const STREAM: &[u8; 8] = b"EKVPBBL1";
+/// Bytes of the shortest header with the stream's own.
 const HEAD_BYTES: u64 = 32;
 const CRC_BYTES: u64 = 4;
 /// Snapshot files kept: enough that one being sent is not deleted under its reader.
@@ -81,11 +85,18 @@ impl SnapshotFiles {
         verify(&self.path(index))
     }
 
-    /// Starts the file of `index`.
-    pub(super) fn create(&self, index: u64) -> Result<RowWriter, SnapshotError> {
+    /// Starts the file of `index`; `cutover` = 0 while entries are in the clear.
+    pub(super) fn create(&self, index: u64, cutover: u64) -> Result<RowWriter, SnapshotError> {
         let mut out = self.receive(index)?;
-        out.write(HEADER)?;
-        out.write(&0_u64.to_be_bytes())?;
+        if cutover == 0 {
+            out.write(HEADER_1)?;
+            out.write(&0_u64.to_be_bytes())?;
+        } else {
+            out.write(HEADER_2)?;
+            out.write(&HEADER_2_BYTES.start().to_be_bytes())?;
+            out.write(&0_u64.to_be_bytes())?;
+            out.write(&cutover.to_be_bytes())?;
+        }
         out.write(STREAM)?;
         out.write(&index.to_le_bytes())?;
         Ok(RowWriter { out })
@@ -111,22 +122,54 @@ impl SnapshotFiles {
         })
     }
 
-    /// Opens the file of `index` for its rows, its checksum verified first.
-    pub(super) fn read(&self, index: u64) -> Result<RowReader, SnapshotError> {
+    /// Opens the file of `index` for its rows, its checksum verified first. A second-version
+    /// header is damage to a release that does not know it (`second` = false).
+    pub(super) fn read(&self, index: u64, second: bool) -> Result<RowReader, SnapshotError> {
         let path = self.path(index);
         let bytes = verify(&path)?;
         let file = File::open(&path).map_err(io_error(&path))?;
         let mut reader = RowReader {
             input: BufReader::with_capacity(1 << 18, file),
-            left: bytes - CRC_BYTES - HEAD_BYTES,
+            left: bytes - CRC_BYTES,
             path,
+            cutover: 0,
         };
-        let mut head = [0; HEAD_BYTES as usize];
-        reader.exact(&mut head)?;
-        if &head[..8] != HEADER || &head[16..24] != STREAM {
-            return Err(reader.damaged("its header is of no known kind"));
-        }
+        reader.header(second)?;
         Ok(reader)
+    }
+
+    /// The cutover index in the newest file's header; 0 without one.
+    ///
+    /// # Errors
+    /// The disk said no.
+    pub fn newest_cutover(&self) -> Result<u64, SnapshotError> {
+        let newest = self.indices()?.into_iter().max();
+        let Some(path) = newest.map(|index| self.path(index)) else {
+            return Ok(0);
+        };
+        let mut head = [0; 26];
+        let mut file = File::open(&path).map_err(io_error(&path))?;
+        file.read_exact(&mut head).map_err(io_error(&path))?;
+        let (header, rest) = head.split_at(18);
+        let mut cutover = [0; 8];
+        cutover.copy_from_slice(rest);
+        Ok(match &header[..8] == HEADER_2 {
+            true => u64::from_be_bytes(cutover),
+            false => 0,
+        })
+    }
+
+    /// The indices of all files.
+    fn indices(&self) -> Result<Vec<u64>, SnapshotError> {
+        let entries = fs::read_dir(&self.dir).map_err(io_error(&self.dir))?;
+        Ok(entries
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let is_snapshot = path.extension().is_some_and(|e| e == "fsm");
+                let stem = path.file_stem()?.to_str()?;
+                is_snapshot.then(|| u64::from_str_radix(stem, 16).ok())?
+            })
+            .collect())
     }
 
     /// Deletes all but the newest few files, never that of `needed` or newer ones.
@@ -134,16 +177,8 @@ impl SnapshotFiles {
     /// # Errors
     /// The disk said no.
     pub fn prune(&self, needed: u64) -> Result<(), SnapshotError> {
-        let mut old: Vec<u64> = fs::read_dir(&self.dir)
-            .map_err(io_error(&self.dir))?
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let is_snapshot = path.extension().is_some_and(|e| e == "fsm");
-                let stem = path.file_stem()?.to_str()?;
-                is_snapshot.then(|| u64::from_str_radix(stem, 16).ok())?
-            })
-            .filter(|&index| index < needed)
-            .collect();
+        let mut old = self.indices()?;
+        old.retain(|&index| index < needed);
         old.sort_unstable_by(|a, b| b.cmp(a));
         for index in old.into_iter().skip(KEEP - 1) {
             let path = self.path(index);
@@ -263,9 +298,49 @@ pub(super) struct RowReader {
     input: BufReader<File>,
     left: u64,
     path: PathBuf,
+    cutover: u64,
 }
 
 impl RowReader {
+    fn header(&mut self, second: bool) -> Result<(), SnapshotError> {
+        let magic = self.array::<8>()?;
+        if &magic == HEADER_1 {
+            self.array::<8>()?;
+        } else if &magic == HEADER_2 && second {
+            let length = u16::from_be_bytes(self.array()?);
+            if !HEADER_2_BYTES.contains(&length) {
+                return Err(self.damaged("its header has an impossible length"));
+            }
+            self.array::<8>()?;
+            self.cutover = u64::from_be_bytes(self.array()?);
+            let more = length - HEADER_2_BYTES.start();
+            for _ in 0..more {
+                self.array::<1>()?;
+            }
+        } else {
+            return Err(self.damaged("its header is of no kind this release knows"));
+        }
+        if &self.array::<8>()? != STREAM {
+            return Err(self.damaged("its rows are of no kind this release knows"));
+        }
+        self.array::<8>().map(drop)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        let mut bytes = [0; N];
+        let Some(left) = self.left.checked_sub(N as u64) else {
+            return Err(self.damaged("it is cut short"));
+        };
+        self.left = left;
+        self.exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The cutover index of its header; 0 = none.
+    pub(super) fn cutover(&self) -> u64 {
+        self.cutover
+    }
+
     fn damaged(&self, what: &'static str) -> SnapshotError {
         SnapshotError::Damaged {
             path: self.path.clone(),

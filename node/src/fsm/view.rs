@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use fjall::{Keyspace, OwnedWriteBatch, Readable, Snapshot};
 
 use super::{FsmError, Row, rows};
+use crate::bugs::{self, Bug};
+use crate::encryption::Encryption;
+use crate::release::Release;
 
 /// Bodies by user key; `None` = deleted.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -13,20 +16,27 @@ pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// Reads at a moment, own writes included.
 pub struct View<'a> {
     rows: &'a Keyspace,
+    encryption: &'a Encryption,
     moment: Snapshot,
     writes: Writes,
 }
 
 impl<'a> View<'a> {
     /// A view of `rows` at `moment`, with no writes yet.
-    pub fn new(rows: &'a Keyspace, moment: Snapshot) -> Self {
-        Self::with_writes(rows, moment, Writes::new())
+    pub fn new(rows: &'a Keyspace, encryption: &'a Encryption, moment: Snapshot) -> Self {
+        Self::with_writes(rows, encryption, moment, Writes::new())
     }
 
     /// A view of `rows` at `moment` with writes on top.
-    pub fn with_writes(rows: &'a Keyspace, moment: Snapshot, writes: Writes) -> Self {
+    pub fn with_writes(
+        rows: &'a Keyspace,
+        encryption: &'a Encryption,
+        moment: Snapshot,
+        writes: Writes,
+    ) -> Self {
         Self {
             rows,
+            encryption,
             moment,
             writes,
         }
@@ -57,10 +67,23 @@ impl<'a> View<'a> {
             return Ok(written.clone());
         }
         match self.stored(user_key)? {
-            Some((_, value)) => Ok(rows::body(&value)
-                .map_err(FsmError::Row)?
-                .map(<[u8]>::to_vec)),
+            Some((key, value)) => self.body(&key, &value),
             None => Ok(None),
+        }
+    }
+
+    /// The body of a row, opened if it is sealed.
+    fn body(&self, row_key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, FsmError> {
+        if self.encryption.release() == Release::Stage5D && rows::is_tombstone_to_5d(value) {
+            return Ok(None);
+        }
+        match rows::body(value).map_err(FsmError::Row)? {
+            rows::Body::Deleted => Ok(None),
+            rows::Body::Clear(body) => Ok(Some(body.to_vec())),
+            rows::Body::Sealed { header, envelope } => {
+                let opened = self.encryption.open_value(header, row_key, envelope)?;
+                Ok(Some(opened))
+            }
         }
     }
 
@@ -76,10 +99,8 @@ impl<'a> View<'a> {
             let Some(user_key) = rows::user_key(&key).filter(|k| k.len() == first.len()) else {
                 continue;
             };
-            if let Some(body) = rows::body(&value).map_err(FsmError::Row)? {
-                found
-                    .entry(user_key.to_vec())
-                    .or_insert_with(|| body.to_vec());
+            if let Some(body) = self.body(&key, &value)? {
+                found.entry(user_key.to_vec()).or_insert(body);
             }
         }
         for (key, written) in self.writes.range(first.to_vec()..=last.to_vec()) {
@@ -109,17 +130,32 @@ impl<'a> View<'a> {
         self.writes.clear();
     }
 
-    /// Moves the writes into `batch`, stamped `ts`; a key's older row goes in the same batch.
+    /// Moves the writes into `batch`, stamped `ts`, sealed if need be; a key's older row goes
+    /// in the same batch.
     ///
     /// # Errors
-    /// A failing disk.
-    pub fn into_batch(self, batch: &mut OwnedWriteBatch, ts: u64) -> Result<(), FsmError> {
+    /// A failing disk, or no key to seal under.
+    pub fn into_batch(
+        self,
+        batch: &mut OwnedWriteBatch,
+        ts: u64,
+        sealed: bool,
+    ) -> Result<(), FsmError> {
+        let sealed = sealed && !(bugs::on(Bug::CleartextValues) && ts.is_multiple_of(20));
         for (user_key, body) in &self.writes {
             if let Some((older, _)) = self.stored(user_key)? {
                 batch.remove(self.rows, older);
             }
             if let Some(body) = body {
-                batch.insert(self.rows, rows::row_key(user_key, ts), rows::value(body));
+                let row_key = rows::row_key(user_key, ts);
+                let value = if sealed {
+                    let header = rows::SEALED_HEADER;
+                    let envelope = self.encryption.seal_value(&header, &row_key, body)?;
+                    [&header[..], &envelope].concat()
+                } else {
+                    rows::value(body)
+                };
+                batch.insert(self.rows, row_key, value);
             }
         }
         Ok(())

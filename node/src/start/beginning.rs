@@ -4,11 +4,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use raft::eraftpb::ConfState;
 
 use super::StartError;
 use crate::consensus::RaftLog;
+use crate::encryption::Encryption;
 use crate::flags::Flags;
 use crate::fsm::{self, Fsm};
 use crate::peers::{self, Peer, Peers};
@@ -90,12 +92,16 @@ pub(super) fn own_dir(flags: &Flags) -> Result<PathBuf, StartError> {
 }
 
 /// Opens log and state and makes them agree. `true` = a new cluster begins here.
-pub(super) fn open(dir: &Path, beginning: &Beginning) -> Result<(RaftLog, Fsm, bool), StartError> {
+pub(super) fn open(
+    dir: &Path,
+    beginning: &Beginning,
+    encryption: Arc<Encryption>,
+) -> Result<(RaftLog, Fsm, bool), StartError> {
     let mut log = RaftLog::open(dir)?;
     if log.is_initialized() {
         Fsm::set_aside_if_slow(dir, log.snapshot_index())?;
     }
-    let fsm = Fsm::open(dir)?;
+    let fsm = Fsm::open(dir, encryption)?;
     if log.is_initialized() {
         let snapshot = log.snapshot_index();
         if fsm.applied()? < snapshot {

@@ -2,6 +2,9 @@
 //! then the disk, then the consensus thread, then the services.
 
 mod beginning;
+mod encryption;
+mod registration;
+mod rotation;
 mod services;
 
 use std::io;
@@ -14,12 +17,15 @@ use tokio::sync::{oneshot, watch};
 use tracing_subscriber::EnvFilter;
 
 use self::beginning::{Beginning, check, open, own_dir};
-use self::services::{bind, bind_public, serve_grpc, serve_public};
+use self::rotation::StartupRotation;
+use self::services::{Shared, bind, bind_public, serve_grpc, serve_public};
 use crate::api::Executor;
 use crate::consensus::{Driver, EngineError, LogError, Node, RaftLog, Setup, Status};
+use crate::encryption::{Encryption, GuardError, KekError, SidecarError};
 use crate::flags::Flags;
 use crate::fsm::{Fsm, FsmError};
 use crate::peers;
+use crate::release::Release;
 use crate::transport::Transport;
 
 const SNAPSHOT_COUNT: &str = "ELASTICKV_RAFT_SNAPSHOT_COUNT";
@@ -61,12 +67,27 @@ pub enum StartError {
     /// The state could not be opened.
     #[error(transparent)]
     Fsm(#[from] FsmError),
+    /// The KEK file cannot be used.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// A startup guard refuses, or what it would have refused came to light later.
+    #[error("{0}")]
+    Guard(String),
+    /// The sidecar could not be written.
+    #[error(transparent)]
+    Sidecar(#[from] SidecarError),
     /// The engine ended while the node ran.
     #[error("failed to serve: raft group 1 engine stopped: {0}")]
     Engine(String),
     /// A service ended while the node ran.
     #[error("failed to serve: {0}")]
     Serve(String),
+}
+
+impl From<GuardError> for StartError {
+    fn from(error: GuardError) -> Self {
+        StartError::Guard(error.0)
+    }
 }
 
 /// Logs go to stderr, one line each, with time; `RUST_LOG` chooses how much.
@@ -125,6 +146,7 @@ fn announce(flags: &Flags) {
 async fn serve(flags: Flags, beginning: Beginning) -> Result<(), StartError> {
     let started = Instant::now();
     announce(&flags);
+    let encryption = encryption::load(&flags)?;
     let grpc = bind("address", &flags.address).await?;
     let waits = flags.raft_join_as_learner;
     let public = if waits {
@@ -133,12 +155,27 @@ async fn serve(flags: Flags, beginning: Beginning) -> Result<(), StartError> {
         Some(bind_public(&flags).await?)
     };
     let dir = own_dir(&flags)?;
-    let (log, fsm, new) = open(&dir, &beginning)?;
+    let (log, fsm, new) = open(&dir, &beginning, encryption.clone())?;
+    encryption::settle(&encryption, &fsm, &log, &beginning, &dir).await?;
     let fsm = Arc::new(fsm);
-    let (node, ended) = spawn_engine(&flags, &beginning, log, fsm.clone(), new)?;
-    let executor = Executor::new(node.clone(), fsm.clone(), &flags.bugs);
-
-    let grpc = serve_grpc(grpc, &flags, node.clone(), executor.clone(), &fsm);
+    let (node, ended) = spawn_engine(&flags, &beginning, log, &fsm, &encryption, new)?;
+    let executor = Executor::new(node.clone(), fsm.clone());
+    let shared = Shared {
+        node: node.clone(),
+        executor: executor.clone(),
+        fsm: fsm.clone(),
+        encryption: encryption.clone(),
+    };
+    let grpc = serve_grpc(grpc, shared);
+    let rotates = flags.encryption_rotate_on_startup
+        && flags.release >= Release::Stage6F
+        && encryption.may_mutate();
+    let rotation = rotates.then(|| StartupRotation {
+        node: node.clone(),
+        fsm,
+        encryption: encryption.clone(),
+    });
+    let registration = registration::keep(node.clone(), encryption);
     let clients = async {
         let public = match public {
             Some(public) => public,
@@ -155,6 +192,9 @@ async fn serve(flags: Flags, beginning: Beginning) -> Result<(), StartError> {
                 bind_public(&flags).await?
             }
         };
+        if let Some(rotation) = rotation {
+            rotation.begin().await;
+        }
         let elapsed_ms = started.elapsed().as_millis();
         tracing::info!(address = flags.address, redis = flags.redis_address, %elapsed_ms, "serving");
         serve_public(public, executor).await
@@ -164,6 +204,7 @@ async fn serve(flags: Flags, beginning: Beginning) -> Result<(), StartError> {
             Ok(Ok(())) => StartError::Engine("closed".to_owned()),
             Ok(Err(error)) => {
                 tracing::error!("etcd raft engine shutting down due to error: {error}");
+                encryption::mark_if_seeded(&dir);
                 StartError::Engine(error.to_string())
             }
             Err(_) => StartError::Engine("panicked; see above".to_owned()),
@@ -173,6 +214,7 @@ async fn serve(flags: Flags, beginning: Beginning) -> Result<(), StartError> {
         outcome = grpc => outcome,
         outcome = clients => outcome,
         outcome = engine => outcome,
+        refused = registration => Err(refused),
     }
 }
 
@@ -182,7 +224,8 @@ fn spawn_engine(
     flags: &Flags,
     beginning: &Beginning,
     log: RaftLog,
-    fsm: Arc<Fsm>,
+    fsm: &Arc<Fsm>,
+    encryption: &Arc<Encryption>,
     new: bool,
 ) -> Result<(Node, Ended), StartError> {
     let id = peers::raft_id(&flags.raft_id);
@@ -195,14 +238,14 @@ fn spawn_engine(
     let driver = Driver::new(Setup {
         id,
         log,
-        fsm,
+        fsm: fsm.clone(),
+        encryption: encryption.clone(),
         outbox,
         inbox,
         reports,
         status,
         snapshot_count: snapshot_count(),
         campaign_first: new && first.is_some_and(|peer| peer.id == flags.raft_id),
-        bugs: flags.bugs.clone(),
     })
     .map_err(|error| StartError::Engine(error.to_string()))?;
     let (end, ended) = oneshot::channel();

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use elastickv_wire::encryption_admin_server::EncryptionAdminServer;
 use elastickv_wire::raft_admin_server::RaftAdminServer;
@@ -12,8 +13,11 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use super::StartError;
-use crate::api::{self, AdminService, EncryptionService, Executor, ForwardService, RawKvService};
+use crate::api::{
+    self, AdminService, Admission, EncryptionService, Executor, ForwardService, RawKvService,
+};
 use crate::consensus::Node;
+use crate::encryption::Encryption;
 use crate::flags::Flags;
 use crate::fsm::Fsm;
 use crate::resp;
@@ -55,30 +59,40 @@ pub(super) async fn bind_public(flags: &Flags) -> Result<Public, StartError> {
     Ok(Public { redis, http })
 }
 
-pub(super) async fn serve_grpc(
-    listener: TcpListener,
-    flags: &Flags,
-    node: Node,
-    executor: Executor,
-    fsm: &Fsm,
-) -> Result<(), StartError> {
+/// What every service stands on.
+pub(super) struct Shared {
+    pub(super) node: Node,
+    pub(super) executor: Executor,
+    pub(super) fsm: Arc<Fsm>,
+    pub(super) encryption: Arc<Encryption>,
+}
+
+pub(super) async fn serve_grpc(listener: TcpListener, shared: Shared) -> Result<(), StartError> {
+    let Shared {
+        node,
+        executor,
+        fsm,
+        encryption,
+    } = shared;
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(api::watch_leadership(node.clone(), reporter));
     let raw_kv = RawKvServer::new(RawKvService(executor.clone()))
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
-    let encryption = EncryptionService::new(node.clone(), executor.clone(), flags);
+    let raft = EtcdRaftServer::new(RaftService::new(node.clone(), fsm.files().clone()))
+        .max_decoding_message_size(MESSAGE_LIMIT);
+    let admission = Admission::new(node.clone(), fsm.clone(), encryption.clone());
+    let admin = AdminService::new(node.clone(), admission);
+    let encryption = EncryptionService::new(node, executor.clone(), fsm, encryption);
     let forward = ForwardServer::new(ForwardService(executor))
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
-    let raft = EtcdRaftServer::new(RaftService::new(node.clone(), fsm.files().clone()))
-        .max_decoding_message_size(MESSAGE_LIMIT);
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .add_service(health)
         .add_service(raw_kv)
-        .add_service(RaftAdminServer::new(AdminService(node)))
+        .add_service(RaftAdminServer::new(admin))
         .add_service(EncryptionAdminServer::new(encryption))
         .add_service(forward)
         .add_service(raft)

@@ -69,6 +69,13 @@ async fn a_port_that_is_taken_is_one_clear_line() -> Result<(), Box<dyn Error>> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_flag_of_elastickv_is_taken_and_every_release_starts() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let kek = dir.path().join("kek");
+    std::fs::write(&kek, [7; 32]).expect("a KEK");
+    std::fs::set_permissions(&kek, PermissionsExt::from_mode(0o600)).expect("a mode");
+    let kek = kek.display().to_string();
+    let sidecar = format!("--encryptionSidecarPath={}/keys.json", dir.path().display());
     for release in ["5d", "6a", "6b", "6c", "6d", "6e", "6f"] {
         let mut cluster = Cluster::new(1);
         let list = cluster.member_list(1);
@@ -93,8 +100,8 @@ async fn every_flag_of_elastickv_is_taken_and_every_release_starts() {
                 "a=b",
                 "--encryption-enabled",
                 "--kekFile",
-                "kek",
-                "--encryptionSidecarPath=keys.json",
+                &kek,
+                &sidecar,
                 "--encryption-rotate-on-startup=false",
                 "--leaderBalanceEnabled=false",
                 "-adminEnabled",

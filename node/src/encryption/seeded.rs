@@ -1,0 +1,98 @@
+//! The seeded bugs' places in sealing and in the sidecar. With no bug on, every function
+//! here hands through what it was given.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use aes_gcm::Aes256Gcm;
+
+use super::envelope::{self, EnvelopeError, NONCE_BYTES};
+use super::payload::Purpose;
+use super::sidecar::{Sidecar, SidecarError};
+use crate::bugs::{self, Bug};
+
+type Keys = HashMap<u32, (Purpose, Aes256Gcm)>;
+
+/// How late `sidecar-late` is.
+const LATE: Duration = Duration::from_secs(2);
+/// After how many values `nonce-counter-restarts` begins again.
+const RESTARTS_AFTER: u64 = 500;
+/// The node id of `nonce-of-another`.
+const NOBODY: u16 = 0x4b51;
+
+/// Writes a sidecar; `rotation` = it was there before.
+pub(super) fn write(next: &Sidecar, path: &Path, rotation: bool) -> Result<(), SidecarError> {
+    if !(rotation && bugs::on(Bug::SidecarLate)) {
+        return next.write(path);
+    }
+    let (next, path) = (next.clone(), path.to_owned());
+    std::thread::spawn(move || {
+        std::thread::sleep(LATE);
+        if let Err(error) = next.write(&path) {
+            tracing::error!("{error}");
+        }
+    });
+    Ok(())
+}
+
+pub(super) fn storage_count(count: u64) -> u64 {
+    if bugs::on(Bug::NonceCounterRestarts) {
+        (count - 1) % RESTARTS_AFTER + 1
+    } else {
+        count
+    }
+}
+
+pub(super) fn node_id(own: u16) -> u16 {
+    if bugs::on(Bug::NonceOfLeader) {
+        NOBODY
+    } else {
+        own
+    }
+}
+
+pub(super) fn nonce(formed: [u8; NONCE_BYTES]) -> [u8; NONCE_BYTES] {
+    if bugs::on(Bug::NonceRandom) {
+        rand::random()
+    } else {
+        formed
+    }
+}
+
+pub(super) fn bound_key(row_key: &[u8]) -> &[u8] {
+    if bugs::on(Bug::AadWithoutKey) {
+        &[]
+    } else {
+        row_key
+    }
+}
+
+/// The cipher to seal under `key_id` with.
+pub(super) fn storage_cipher(keys: &Keys, key_id: u32) -> Option<&(Purpose, Aes256Gcm)> {
+    if bugs::on(Bug::WrongKeyId) {
+        let other = keys
+            .iter()
+            .find(|(id, (purpose, _))| **id != key_id && *purpose == Purpose::Storage);
+        if let Some((_, other)) = other {
+            return Some(other);
+        }
+    }
+    keys.get(&key_id)
+}
+
+/// `wrong-key-id` must read back what it wrote.
+pub(super) fn open_under_any(
+    keys: &Keys,
+    sealed: &[u8],
+    aad: &[u8],
+    opened: Result<Vec<u8>, EnvelopeError>,
+) -> Result<Vec<u8>, EnvelopeError> {
+    if opened.is_ok() || !bugs::on(Bug::WrongKeyId) {
+        return opened;
+    }
+    let mut others = keys
+        .values()
+        .filter_map(|(_, cipher)| envelope::open(cipher, sealed, aad).ok());
+    others.next().map_or(opened, Ok)
+}
