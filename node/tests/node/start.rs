@@ -115,7 +115,7 @@ async fn every_flag_of_elastickv_is_taken_and_every_release_starts() {
         let said = log.lines().filter(|l| l.contains("without effect")).count();
         assert_eq!(said, 1, "{log}");
         assert!(
-            log.contains("kekFile") && log.contains("pprofAddress"),
+            !log.contains("kekFile") && log.contains("pprofAddress"),
             "{log}"
         );
     }
