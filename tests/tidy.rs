@@ -117,6 +117,8 @@ fn arrows_between_rooms_go_one_way() {
         ("results", "keyquake-cluster"),
         ("results", "keyquake-nemesis"),
         ("systems", "keyquake-nemesis"),
+        ("systems/formats", "keyquake-"),
+        ("systems/formats", "tokio"),
         ("node", "keyquake-"),
         ("node", "elle-rs"),
     ];

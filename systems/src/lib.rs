@@ -9,5 +9,6 @@ mod leader_watch;
 mod system;
 
 pub use elastickv::{Elastickv, Reference};
+pub use keyquake_formats::canary::Canary;
 pub use leader_watch::LeaderWatch;
 pub use system::{System, SystemError, SystemName, SystemOptions, system};

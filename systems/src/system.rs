@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyquake_cluster::{NetworkKind, NodeSpec};
+use keyquake_formats::canary::Canary;
 use keyquake_workloads::{Capabilities, Connect, Protocol};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -167,8 +168,9 @@ pub trait System: Send + Sync {
     /// don't answer at once are passed over.
     async fn leader(&self, nodes: &[NodeSpec]) -> Option<u16>;
 
-    /// Clients of these nodes. Nothing is connected yet.
-    fn connect(&self, nodes: &[NodeSpec]) -> Arc<dyn Connect>;
+    /// Clients of these nodes, which write each value with its canary. Nothing is connected
+    /// yet.
+    fn connect(&self, nodes: &[NodeSpec], canary: Canary) -> Arc<dyn Connect>;
 
     /// What the store can do over a protocol.
     fn capabilities(&self, protocol: Protocol) -> Capabilities;

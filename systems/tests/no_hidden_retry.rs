@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use elle_rs::history::{Action, Step};
 use keyquake_cluster::{Launch, NodeAddresses, NodeSpec};
-use keyquake_systems::{SystemName, system};
+use keyquake_systems::{Canary, SystemName, system};
 use keyquake_workloads::{Outcome, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -143,6 +143,10 @@ fn execs(received: &[u8]) -> usize {
     occurrences(received, b"\r\nEXEC\r\n")
 }
 
+fn canary() -> Canary {
+    Canary::of_seed(1)
+}
+
 /// A node whose every port is this server's.
 fn node(address: SocketAddr) -> NodeSpec {
     let services = ["grpc", "resp", "dynamo", "s3", "sqs", "metrics"];
@@ -174,7 +178,7 @@ async fn ask(
     action: &Action,
 ) -> (Outcome, usize) {
     let server = Server::start(how, requests_in).await;
-    let connect = system(SystemName::Elastickv).connect(&[node(server.address)]);
+    let connect = system(SystemName::Elastickv).connect(&[node(server.address)], canary());
     let mut client = connect.connect(protocol, 0);
     let outcome = tokio::time::timeout(Duration::from_secs(10), client.invoke(action))
         .await
@@ -223,7 +227,7 @@ async fn resp_sends_once() {
 #[tokio::test]
 async fn a_client_goes_on_after_a_broken_connection() {
     let server = Server::start(Break::Close, sets).await;
-    let connect = system(SystemName::Elastickv).connect(&[node(server.address)]);
+    let connect = system(SystemName::Elastickv).connect(&[node(server.address)], canary());
     let mut client = connect.connect(Protocol::Resp, 0);
     for done in 1..=3 {
         assert!(matches!(client.invoke(&WRITE).await, Outcome::Info(_)));
@@ -236,7 +240,7 @@ async fn without_a_connection_nothing_was_sent() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let connect = system(SystemName::Elastickv).connect(&[node(address)]);
+    let connect = system(SystemName::Elastickv).connect(&[node(address)], canary());
     for protocol in [Protocol::Grpc, Protocol::Resp] {
         match connect.connect(protocol, 0).invoke(&WRITE).await {
             Outcome::Fail(text) => assert!(text.starts_with("connect: "), "{text}"),

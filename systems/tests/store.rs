@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use elle_rs::history::file::load;
 use elle_rs::history::{Action, Event, Kind, Op, Phase, Step};
 use keyquake_cluster::{NetworkKind, NodeSpec};
-use keyquake_systems::{LeaderWatch, System, SystemName, SystemOptions, system};
+use keyquake_systems::{Canary, LeaderWatch, System, SystemName, SystemOptions, system};
 use keyquake_workloads::{
     LeaderHint, Protocol, Recorder, Setup, Target, WorkloadName, WorkloadOptions, final_reads, run,
 };
@@ -124,7 +124,7 @@ async fn history_with_a_kill(name: SystemName, binary: &Path, time: Duration) ->
     let setup = Setup {
         options: workloads(),
         seed: 1,
-        connect: system.connect(&nodes.specs),
+        connect: system.connect(&nodes.specs, Canary::of_seed(1)),
         leader: watch.clone(),
         nodes: NODES,
         recorder: recorder.clone(),

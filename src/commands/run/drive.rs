@@ -7,7 +7,7 @@ use anyhow::Context;
 use elle_rs::history::Phase;
 use keyquake_cluster::{Cluster, Ending};
 use keyquake_nemesis::{ActiveFault, ActiveFaults, FaultName};
-use keyquake_systems::LeaderWatch;
+use keyquake_systems::{Canary, LeaderWatch};
 use keyquake_workloads::{LeaderHint, Recorder, RunSummary, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -54,7 +54,9 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     let setup = Setup {
         options: stage.plan.workloads.clone(),
         seed: stage.plan.seed,
-        connect: stage.system.connect(&stage.specs),
+        connect: stage
+            .system
+            .connect(&stage.specs, Canary::of_seed(stage.plan.seed)),
         leader: leader.clone(),
         nodes: stage.plan.cluster.nodes,
         recorder: stage.recorder.clone(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use keyquake_cluster::NodeSpec;
+use keyquake_formats::canary::Canary;
 use keyquake_workloads::{Capabilities, Client, Connect, Protocol};
 
 use super::addresses::{self, GRPC, RESP};
@@ -17,6 +18,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Clients by node.
 pub(super) struct Connector {
     nodes: Vec<Addresses>,
+    canary: Canary,
 }
 
 struct Addresses {
@@ -25,8 +27,9 @@ struct Addresses {
 }
 
 impl Connector {
-    pub(super) fn new(nodes: &[NodeSpec]) -> Self {
+    pub(super) fn new(nodes: &[NodeSpec], canary: Canary) -> Self {
         Self {
+            canary,
             nodes: nodes
                 .iter()
                 .map(|node| Addresses {
@@ -42,8 +45,8 @@ impl Connect for Connector {
     fn connect(&self, protocol: Protocol, node: u16) -> Box<dyn Client> {
         let addresses = &self.nodes[usize::from(node)];
         match protocol {
-            Protocol::Grpc => Box::new(GrpcClient::new(addresses.grpc)),
-            Protocol::Resp => Box::new(RespClient::new(addresses.resp)),
+            Protocol::Grpc => Box::new(GrpcClient::new(addresses.grpc, self.canary.clone())),
+            Protocol::Resp => Box::new(RespClient::new(addresses.resp, self.canary.clone())),
         }
     }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use elastickv_wire::raw_kv_client::RawKvClient;
 use elastickv_wire::{RawGetRequest, RawPutRequest};
 use elle_rs::history::{Action, Key, Value};
+use keyquake_formats::canary::Canary;
 use keyquake_workloads::{Client, Outcome};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -23,13 +24,15 @@ use super::spelling::{self, Reader};
 /// A client of one node.
 pub(super) struct GrpcClient {
     address: SocketAddr,
+    canary: Canary,
     connection: Option<RawKvClient<Channel>>,
 }
 
 impl GrpcClient {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: SocketAddr, canary: Canary) -> Self {
         Self {
             address,
+            canary,
             connection: None,
         }
     }
@@ -46,9 +49,13 @@ impl Client for GrpcClient {
             },
         };
         let (result, effect) = match action {
-            Action::Read { key, .. } => (read(&mut connection, *key).await, Effect::None),
+            Action::Read { key, .. } => (
+                read(&mut connection, &self.canary, *key).await,
+                Effect::None,
+            ),
             Action::Write { key, value } => {
-                (write(&mut connection, *key, *value).await, Effect::Possible)
+                let written = write(&mut connection, &self.canary, *key, *value).await;
+                (written, Effect::Possible)
             }
             _ => {
                 return Outcome::Fail(format!(
@@ -77,14 +84,18 @@ pub(super) async fn channel(address: SocketAddr) -> Result<Channel, String> {
         .map_err(|error| errors::chain(&error))
 }
 
-async fn read(connection: &mut RawKvClient<Channel>, key: Key) -> Result<Outcome, Status> {
+async fn read(
+    connection: &mut RawKvClient<Channel>,
+    canary: &Canary,
+    key: Key,
+) -> Result<Outcome, Status> {
     let request = RawGetRequest {
         key: Bytes::from(spelling::register(key)),
         ..RawGetRequest::default()
     };
     let response = connection.raw_get(request).await?.into_inner();
-    let mut reader = Reader::default();
-    let value = response.exists.then(|| reader.value(&response.value));
+    let mut reader = Reader::new(canary);
+    let value = response.exists.then(|| reader.value(key, &response.value));
     let action = Action::Read { key, value };
     Ok(match reader.note() {
         Some(note) => Outcome::Corrupt { action, note },
@@ -94,12 +105,13 @@ async fn read(connection: &mut RawKvClient<Channel>, key: Key) -> Result<Outcome
 
 async fn write(
     connection: &mut RawKvClient<Channel>,
+    canary: &Canary,
     key: Key,
     value: Value,
 ) -> Result<Outcome, Status> {
     let request = RawPutRequest {
         key: Bytes::from(spelling::register(key)),
-        value: Bytes::from(spelling::value(value)),
+        value: Bytes::from(canary.text(key, value)),
     };
     let response = connection.raw_put(request).await?.into_inner();
     Ok(match response.success {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyquake_cluster::{NetworkKind, NodeSpec};
+use keyquake_formats::canary::Canary;
 use keyquake_workloads::{Capabilities, Connect, Protocol};
 use tokio::time::Instant;
 
@@ -63,8 +64,8 @@ macro_rules! same_wire {
                 ready::leader(nodes).await
             }
 
-            fn connect(&self, nodes: &[NodeSpec]) -> Arc<dyn Connect> {
-                Arc::new(connect::Connector::new(nodes))
+            fn connect(&self, nodes: &[NodeSpec], canary: Canary) -> Arc<dyn Connect> {
+                Arc::new(connect::Connector::new(nodes, canary))
             }
 
             fn capabilities(&self, protocol: Protocol) -> Capabilities {

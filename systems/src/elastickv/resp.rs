@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use elle_rs::history::{Action, Step};
+use keyquake_formats::canary::Canary;
 use keyquake_workloads::{Client, Outcome};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError, Value};
@@ -25,6 +26,7 @@ pub(super) const COMPARE_AND_SET: &str = "if redis.call('GET',KEYS[1])==ARGV[1] 
 /// A client of one node.
 pub(super) struct RespClient {
     address: SocketAddr,
+    canary: Canary,
     connection: Option<Connection>,
 }
 
@@ -41,9 +43,10 @@ impl Drop for Connection {
 }
 
 impl RespClient {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(super) fn new(address: SocketAddr, canary: Canary) -> Self {
         Self {
             address,
+            canary,
             connection: None,
         }
     }
@@ -60,8 +63,8 @@ impl Client for RespClient {
             },
         };
         let outcome = match action {
-            Action::Txn { steps } => transaction(&mut connection, steps).await,
-            _ => single(&mut connection, action).await,
+            Action::Txn { steps } => transaction(&mut connection, &self.canary, steps).await,
+            _ => single(&mut connection, &self.canary, action).await,
         };
         // After any error the connection is made anew: its state is not worth a guess.
         if matches!(outcome, Outcome::Ok(_) | Outcome::Corrupt { .. }) {
@@ -102,7 +105,7 @@ impl Connection {
 }
 
 /// A command on a register.
-async fn single(connection: &mut Connection, action: &Action) -> Outcome {
+async fn single(connection: &mut Connection, canary: &Canary, action: &Action) -> Outcome {
     let mut command = Cmd::new();
     let effect = match action {
         Action::Read { key, .. } => {
@@ -113,12 +116,12 @@ async fn single(connection: &mut Connection, action: &Action) -> Outcome {
             command
                 .arg("SET")
                 .arg(spelling::register(*key))
-                .arg(spelling::value(*value));
+                .arg(canary.text(*key, *value));
             Effect::Possible
         }
         Action::Swap { key, value, .. } => {
             command.arg("SET").arg(spelling::register(*key));
-            command.arg(spelling::value(*value)).arg("GET");
+            command.arg(canary.text(*key, *value)).arg("GET");
             Effect::Possible
         }
         Action::Cas {
@@ -130,22 +133,22 @@ async fn single(connection: &mut Connection, action: &Action) -> Outcome {
             command.arg("EVAL").arg(COMPARE_AND_SET).arg(1);
             command.arg(spelling::register(*key));
             command
-                .arg(spelling::value(*expected))
-                .arg(spelling::value(*value));
+                .arg(canary.text(*key, *expected))
+                .arg(canary.text(*key, *value));
             Effect::Possible
         }
         Action::Txn { .. } => return Outcome::Fail("unsupported: nothing was sent".to_owned()),
     };
     match connection.command(&command).await {
         Ok(Value::ServerError(error)) => errors::of_reply(&error, effect),
-        Ok(reply) => single_answer(action, &reply, effect),
+        Ok(reply) => single_answer(canary, action, &reply, effect),
         Err(error) => errors::of_redis(&error, effect),
     }
 }
 
 /// What a reply that is no error means.
-fn single_answer(action: &Action, reply: &Value, effect: Effect) -> Outcome {
-    let mut reader = Reader::default();
+fn single_answer(canary: &Canary, action: &Action, reply: &Value, effect: Effect) -> Outcome {
+    let mut reader = Reader::new(canary);
     let answer = match (action, reply) {
         (Action::Read { key, .. }, Value::Nil) => Action::Read {
             key: *key,
@@ -153,7 +156,7 @@ fn single_answer(action: &Action, reply: &Value, effect: Effect) -> Outcome {
         },
         (Action::Read { key, .. }, Value::BulkString(bytes)) => Action::Read {
             key: *key,
-            value: Some(reader.value(bytes)),
+            value: Some(reader.value(*key, bytes)),
         },
         (Action::Write { .. }, Value::Okay) => action.clone(),
         // A follower that passes a SET on gives the leader's "OK" as a bulk string.
@@ -166,7 +169,7 @@ fn single_answer(action: &Action, reply: &Value, effect: Effect) -> Outcome {
         (Action::Swap { key, value, .. }, Value::BulkString(bytes)) => Action::Swap {
             key: *key,
             value: *value,
-            old: Some(reader.value(bytes)),
+            old: Some(reader.value(*key, bytes)),
         },
         (
             Action::Cas {
@@ -188,7 +191,7 @@ fn single_answer(action: &Action, reply: &Value, effect: Effect) -> Outcome {
 }
 
 /// MULTI, the steps and EXEC in one go.
-async fn transaction(connection: &mut Connection, steps: &[Step]) -> Outcome {
+async fn transaction(connection: &mut Connection, canary: &Canary, steps: &[Step]) -> Outcome {
     let mut pipeline = Pipeline::with_capacity(steps.len() + 2);
     pipeline.cmd("MULTI");
     for step in steps {
@@ -196,7 +199,7 @@ async fn transaction(connection: &mut Connection, steps: &[Step]) -> Outcome {
             Step::Append { key, value } => pipeline
                 .cmd("RPUSH")
                 .arg(spelling::list(*key))
-                .arg(spelling::value(*value)),
+                .arg(canary.text(*key, *value)),
             Step::Read { key, .. } => pipeline
                 .cmd("LRANGE")
                 .arg(spelling::list(*key))
@@ -213,7 +216,7 @@ async fn transaction(connection: &mut Connection, steps: &[Step]) -> Outcome {
         .commands
         .send_packed_commands(&pipeline, 0, steps.len() + 2);
     match replies.await {
-        Ok(replies) => transaction_answer(steps, &replies, effect),
+        Ok(replies) => transaction_answer(canary, steps, &replies, effect),
         Err(error) => errors::of_redis(&error, effect),
     }
 }
@@ -222,7 +225,12 @@ async fn transaction(connection: &mut Connection, steps: &[Step]) -> Outcome {
 ///
 /// EXEC's own answer decides. A refused MULTI is never definite: the steps behind it were on
 /// their way already, and ran one by one.
-fn transaction_answer(steps: &[Step], replies: &[Value], effect: Effect) -> Outcome {
+fn transaction_answer(
+    canary: &Canary,
+    steps: &[Step],
+    replies: &[Value],
+    effect: Effect,
+) -> Outcome {
     let [multi, queued @ .., exec] = replies else {
         return errors::unexpected(&Value::Array(replies.to_vec()), effect);
     };
@@ -241,15 +249,15 @@ fn transaction_answer(steps: &[Step], replies: &[Value], effect: Effect) -> Outc
         }
         (Value::ServerError(error), _) => errors::of_reply(error, effect),
         (Value::Array(results), None) if results.len() == steps.len() => {
-            step_answers(steps, results, effect)
+            step_answers(canary, steps, results, effect)
         }
         (other, _) => errors::unexpected(other, effect),
     }
 }
 
 /// What EXEC gave, step by step.
-fn step_answers(steps: &[Step], results: &[Value], effect: Effect) -> Outcome {
-    let mut reader = Reader::default();
+fn step_answers(canary: &Canary, steps: &[Step], results: &[Value], effect: Effect) -> Outcome {
+    let mut reader = Reader::new(canary);
     let mut done = Vec::with_capacity(steps.len());
     for (step, result) in steps.iter().zip(results) {
         done.push(match (step, result) {
@@ -260,7 +268,7 @@ fn step_answers(steps: &[Step], results: &[Value], effect: Effect) -> Outcome {
                     let Value::BulkString(bytes) = item else {
                         return errors::unexpected(item, effect);
                     };
-                    list.push(reader.value(bytes));
+                    list.push(reader.value(*key, bytes));
                 }
                 Step::Read {
                     key: *key,
@@ -288,6 +296,14 @@ mod tests {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
+    fn canary() -> Canary {
+        Canary::of_seed(1)
+    }
+
+    fn value(key: u64, value: u64) -> Value {
+        bulk(&canary().text(key, value))
+    }
+
     /// The reply that a server's error line is read as.
     fn error(line: &str) -> Value {
         redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap()
@@ -305,7 +321,7 @@ mod tests {
     }
 
     fn answer(replies: &[Value]) -> Outcome {
-        transaction_answer(&steps(), replies, Effect::Possible)
+        transaction_answer(&canary(), &steps(), replies, Effect::Possible)
     }
 
     fn info(outcome: Outcome, class: &str) {
@@ -332,15 +348,15 @@ mod tests {
         let write = Action::Write { key: 1, value: 2 };
         for (asked, reply, expected) in [
             (read(None), Value::Nil, read(None)),
-            (read(None), bulk("v7"), read(Some(7))),
+            (read(None), value(1, 7), read(Some(7))),
             (write.clone(), Value::Okay, write.clone()),
             (write.clone(), bulk("OK"), write.clone()),
             (swap(None), Value::Nil, swap(None)),
-            (swap(None), bulk("v9"), swap(Some(9))),
+            (swap(None), value(1, 9), swap(Some(9))),
             (cas(false), Value::Int(1), cas(true)),
             (cas(false), Value::Int(0), cas(false)),
         ] {
-            let outcome = single_answer(&asked, &reply, Effect::Possible);
+            let outcome = single_answer(&canary(), &asked, &reply, Effect::Possible);
             assert_eq!(outcome, Outcome::Ok(expected));
         }
         for (asked, reply) in [
@@ -350,11 +366,11 @@ mod tests {
             (cas(false), Value::Nil),
         ] {
             info(
-                single_answer(&asked, &reply, Effect::Possible),
+                single_answer(&canary(), &asked, &reply, Effect::Possible),
                 "unexpected: ",
             );
         }
-        match single_answer(&read(None), &bulk("garbage"), Effect::None) {
+        match single_answer(&canary(), &read(None), &bulk("garbage"), Effect::None) {
             Outcome::Corrupt { action, note } => {
                 assert_eq!(action, read(Some(keyquake_workloads::CORRUPT_VALUE)));
                 assert!(note.contains("garbage"), "{note}");
@@ -367,7 +383,7 @@ mod tests {
     fn a_transaction_that_ran_gives_its_lists() {
         let results = Value::Array(vec![
             Value::Int(2),
-            Value::Array(vec![bulk("v4"), bulk("v5")]),
+            Value::Array(vec![value(1, 4), value(1, 5)]),
         ]);
         let done = Outcome::Ok(Action::Txn {
             steps: vec![

@@ -1,6 +1,7 @@
 //! How keys and values of a history are spelled on the wire, and read back.
 
 use elle_rs::history::{Key, Value};
+use keyquake_formats::canary::Canary;
 use keyquake_workloads::CORRUPT_VALUE;
 
 /// At most this many of the bytes that could not be understood are shown.
@@ -16,32 +17,38 @@ pub(super) fn list(key: Key) -> String {
     format!("kq-a-{key}")
 }
 
-/// The wire's bytes of a value.
-pub(super) fn value(value: Value) -> String {
-    format!("v{value}")
-}
-
 /// Reads values back, and remembers what was none.
 ///
-/// Bytes that this suite never writes become [`CORRUPT_VALUE`], which no workload writes: the
-/// checker sees a value from thin air, and the note says what was there.
-#[derive(Default)]
-pub(super) struct Reader {
+/// Bytes that this suite never writes under that key become [`CORRUPT_VALUE`], which no
+/// workload writes: the checker sees a value from thin air, and the note says what was there.
+pub(super) struct Reader<'a> {
+    canary: &'a Canary,
     corrupt: Vec<String>,
 }
 
-impl Reader {
-    /// The value that these bytes spell.
-    pub(super) fn value(&mut self, bytes: &[u8]) -> Value {
-        strict(bytes).unwrap_or_else(|| {
-            let shown = &bytes[..bytes.len().min(SHOWN_MAX)];
-            self.corrupt.push(format!(
-                "{:?} ({} bytes)",
-                String::from_utf8_lossy(shown),
-                bytes.len()
-            ));
-            CORRUPT_VALUE
-        })
+impl<'a> Reader<'a> {
+    /// A reader of what was written with these canaries.
+    pub(super) fn new(canary: &'a Canary) -> Self {
+        Self {
+            canary,
+            corrupt: Vec::new(),
+        }
+    }
+
+    /// The value that these bytes spell under this key.
+    pub(super) fn value(&mut self, key: Key, bytes: &[u8]) -> Value {
+        let value = self.canary.read(key, bytes);
+        value
+            .filter(|value| *value != CORRUPT_VALUE)
+            .unwrap_or_else(|| {
+                let shown = &bytes[..bytes.len().min(SHOWN_MAX)];
+                self.corrupt.push(format!(
+                    "{:?} ({} bytes)",
+                    String::from_utf8_lossy(shown),
+                    bytes.len()
+                ));
+                CORRUPT_VALUE
+            })
     }
 
     /// What could not be understood, if anything.
@@ -57,22 +64,17 @@ impl Reader {
     }
 }
 
-/// Exactly what [`value`] spells: no sign, no leading zero, nothing around it.
-fn strict(bytes: &[u8]) -> Option<Value> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let parsed = text.strip_prefix('v')?.parse().ok()?;
-    (parsed != CORRUPT_VALUE && value(parsed) == text).then_some(parsed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_spelled_reads_back() {
+        let canary = Canary::of_seed(1);
         for number in [0, 1, 42, CORRUPT_VALUE - 1] {
-            let mut reader = Reader::default();
-            assert_eq!(reader.value(value(number).as_bytes()), number);
+            let mut reader = Reader::new(&canary);
+            let text = canary.text(3, number);
+            assert_eq!(reader.value(3, text.as_bytes()), number);
             assert_eq!(reader.note(), None);
         }
         assert_eq!((register(3), list(17)), ("kq-r-3".into(), "kq-a-17".into()));
@@ -80,27 +82,22 @@ mod tests {
 
     #[test]
     fn anything_else_is_from_thin_air_and_shown() {
-        for bytes in [
-            &b""[..],
-            b"v",
-            b"7",
-            b"v07",
-            b"v+7",
-            b"V7",
-            b"v7 ",
-            b"v7\n",
-            b"v18446744073709551615",
-            b"v18446744073709551616",
-            b"\xff\xfe",
-        ] {
-            let mut reader = Reader::default();
-            assert_eq!(reader.value(bytes), CORRUPT_VALUE, "{bytes:?}");
+        let canary = Canary::of_seed(1);
+        let reserved = canary.text(3, CORRUPT_VALUE);
+        let elsewhere = canary.text(4, 7);
+        let older = Canary::of_seed(2).text(3, 7);
+        for bytes in [&b""[..], b"v7", b"v7.", b"\xff\xfe"]
+            .into_iter()
+            .chain([&reserved, &elsewhere, &older].map(|text| text.as_bytes()))
+        {
+            let mut reader = Reader::new(&canary);
+            assert_eq!(reader.value(3, bytes), CORRUPT_VALUE, "{bytes:?}");
             let note = reader.note().unwrap();
             assert!(note.starts_with("corrupt-value: "), "{note}");
         }
-        let mut reader = Reader::default();
-        reader.value(&[b'x'; 100_000]);
-        reader.value(b"y");
+        let mut reader = Reader::new(&canary);
+        reader.value(3, &[b'x'; 100_000]);
+        reader.value(3, b"y");
         let note = reader.note().unwrap();
         assert!(note.contains("(100000 bytes) and 1 more"), "{note}");
         assert!(note.len() < 200);

@@ -5,37 +5,17 @@
 //! that knows only the contract.
 
 mod admin;
-mod keys;
-mod node_id;
 mod refusal;
-mod sidecar;
+
+use keyquake_formats::{keys, node_id as ids, sidecar};
 
 pub use admin::{AdminClient, Bootstrap, Member, Proposer, RaftView, Rotation};
 pub use elastickv_wire::{
     CapabilityReport, EnableRaftEnvelopeResponse, EnableStorageEnvelopeResponse,
     ResyncSidecarResponse, SidecarStateReport,
 };
+pub use ids::{Collision, collisions, full_node_id, node_id};
+pub use keyquake_formats::Purpose;
 pub use keys::{Dek, Kek, KeyError, WrappedDek};
-pub use node_id::{Collision, collisions, full_node_id, node_id};
 pub use refusal::{Answer, Class, NotAccepted, ROWS, Refusal, Row};
 pub use sidecar::{Active, Key, Sidecar, SidecarError};
-
-use std::fmt;
-
-/// What a data-encryption key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Values in the storage engine.
-    Storage,
-    /// Proposal payloads in the Raft log.
-    Raft,
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Purpose::Storage => "storage",
-            Purpose::Raft => "raft",
-        })
-    }
-}
