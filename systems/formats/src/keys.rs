@@ -196,6 +196,11 @@ impl Kek {
         })
     }
 
+    /// The bare bytes, for whoever looks for leaks. Keep them short.
+    pub fn expose(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
     /// Wraps a key under a random nonce.
     ///
     /// # Errors

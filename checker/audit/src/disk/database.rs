@@ -1,0 +1,87 @@
+//! The rows of a fjall database, read from a copy.
+//!
+//! Opening a database writes to it: the engine takes a lock, cuts a torn journal, makes and
+//! deletes files. So the files are copied into a temporary folder first, which is gone
+//! afterwards; the original is opened for reading only, file by file.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use fjall::{Database, KeyspaceCreateOptions};
+
+use super::{DiskError, sparse};
+
+/// A key and what stands under it.
+pub(crate) type KeyValue = (Vec<u8>, Vec<u8>);
+
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Every row of every keyspace, as the engine finds them when it opens these files.
+pub(crate) fn rows(database: &Path) -> Result<Vec<KeyValue>, DiskError> {
+    let copy = tempfile::tempdir().map_err(|source| DiskError::Io {
+        path: std::env::temp_dir(),
+        source,
+    })?;
+    copy_folder(database, copy.path())?;
+    let engine = |source| DiskError::Engine {
+        path: database.to_owned(),
+        source,
+    };
+    let opened = Database::builder(copy.path())
+        .worker_threads(1)
+        .open()
+        .map_err(engine)?;
+    let mut rows = Vec::new();
+    for name in opened.list_keyspace_names() {
+        let keyspace = opened
+            .keyspace(&name, KeyspaceCreateOptions::default)
+            .map_err(engine)?;
+        for item in keyspace.iter() {
+            let (key, value) = item.into_inner().map_err(engine)?;
+            rows.push((key.to_vec(), value.to_vec()));
+        }
+    }
+    Ok(rows)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), DiskError> {
+    for path in super::entries(from)? {
+        let Some(name) = path.file_name() else {
+            continue;
+        };
+        let target = to.join(name);
+        if path.is_dir() {
+            fs::create_dir(&target).map_err(io_error(&target))?;
+            copy_folder(&path, &target)?;
+        } else if path.is_file() {
+            copy_file(&path, &target).map_err(io_error(&path))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (File::open(from)?, File::create_new(to)?);
+    to.set_len(from.metadata()?.len())?;
+    let mut buffer = vec![0; CHUNK_BYTES];
+    for range in sparse::data(&from)? {
+        let mut at = range.start;
+        while at < range.end {
+            let wanted = (range.end - at).min(CHUNK_BYTES as u64) as usize;
+            let read = from.read_at(&mut buffer[..wanted], at)?;
+            if read == 0 {
+                break;
+            }
+            to.write_all_at(&buffer[..read], at)?;
+            at += read as u64;
+        }
+    }
+    Ok(())
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> DiskError + use<> {
+    let path: PathBuf = path.to_owned();
+    move |source| DiskError::Io { path, source }
+}

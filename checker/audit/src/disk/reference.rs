@@ -1,0 +1,134 @@
+//! How the reference store's data directory is laid out: tables and log are fjall databases,
+//! snapshots are files.
+
+use std::fs;
+use std::path::Path;
+
+use super::{DiskError, Found, Log, Row, Snapshot, Table, database, entries, entry, snapshot};
+
+/// The first byte of a log row that is an entry; the others are the node's own notes.
+const ENTRY_ROW: u8 = b'e';
+
+/// Reads everything of a node that can be read. What can't be read becomes a gap.
+pub(super) fn read(data_dir: &Path) -> Found {
+    let mut found = Found::default();
+    match entries(data_dir) {
+        Ok(paths) => paths.iter().for_each(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            match name.unwrap_or_default() {
+                // Set aside or half gone ones as well: what lies there, lies on the disk.
+                name if name.starts_with("fsm.db") && path.is_dir() => found.table(path),
+                "wal" => found.generations(path),
+                "fsm-snap" => found.snapshots(path),
+                _ => {}
+            }
+        }),
+        Err(error) => found.gaps.push(error),
+    }
+    found
+}
+
+impl Found {
+    fn table(&mut self, path: &Path) {
+        match database::rows(path) {
+            Ok(rows) => self.tables.push(Table {
+                path: path.to_owned(),
+                rows: rows
+                    .into_iter()
+                    .map(|(key, value)| Row {
+                        key,
+                        value,
+                        offset: None,
+                    })
+                    .collect(),
+            }),
+            Err(error) => self.gap(path, error),
+        }
+    }
+
+    /// What a node that was killed had half made or half removed need not open; its bytes are
+    /// scanned all the same.
+    fn gap(&mut self, path: &Path, error: DiskError) {
+        let name = path.to_string_lossy();
+        if !name.ends_with(".tmp") && !name.ends_with("-aside") {
+            self.gaps.push(error);
+        }
+    }
+
+    fn generations(&mut self, wal: &Path) {
+        let paths = match entries(wal) {
+            Ok(paths) => paths,
+            Err(error) => return self.gaps.push(error),
+        };
+        for path in paths.iter().filter(|path| path.is_dir()) {
+            match database::rows(path) {
+                Ok(rows) => self.log(path, rows),
+                Err(error) => self.gap(path, error),
+            }
+        }
+    }
+
+    fn log(&mut self, path: &Path, rows: Vec<database::KeyValue>) {
+        let mut log = Log {
+            path: path.to_owned(),
+            entries: Vec::new(),
+        };
+        for (key, value) in rows {
+            let Some((&ENTRY_ROW, index)) = key.split_first() else {
+                continue;
+            };
+            let index = <[u8; 8]>::try_from(index).map(u64::from_be_bytes);
+            let index = index.map_err(|_| format!("the row {key:02x?} is no entry's"));
+            match index.and_then(|index| entry::parse(index, &value)) {
+                Ok(entry) => log.entries.push(entry),
+                Err(what) => self.gaps.push(DiskError::Form {
+                    path: path.to_owned(),
+                    what,
+                }),
+            }
+        }
+        self.logs.push(log);
+    }
+
+    fn snapshots(&mut self, folder: &Path) {
+        let paths = match entries(folder) {
+            Ok(paths) => paths,
+            Err(error) => return self.gaps.push(error),
+        };
+        for path in paths {
+            // A temporary of a node that was killed is torn by right; its bytes are scanned.
+            if path.extension().is_none_or(|ending| ending != "fsm") {
+                continue;
+            }
+            match read_snapshot(&path) {
+                Ok(snapshot) => self.snapshots.push(snapshot),
+                Err(error) => self.gaps.push(error),
+            }
+        }
+    }
+}
+
+fn read_snapshot(path: &Path) -> Result<Snapshot, DiskError> {
+    let form = |what| DiskError::Form {
+        path: path.to_owned(),
+        what,
+    };
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let index = u64::from_str_radix(stem.unwrap_or_default(), 16)
+        .map_err(|_| form("its name is not a log index".to_owned()))?;
+    let bytes = fs::read(path).map_err(|source| DiskError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let content = snapshot::parse(&bytes).map_err(form)?;
+    Ok(Snapshot {
+        index,
+        version: content.version,
+        cutover: content.cutover,
+        checksum_fits: content.checksum_fits,
+        table: Table {
+            path: path.to_owned(),
+            rows: content.rows,
+        },
+    })
+}

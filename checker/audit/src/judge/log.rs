@@ -1,0 +1,81 @@
+//! Entries of the Raft log: envelopes above the cutover, and only there.
+
+use keyquake_formats::Purpose;
+
+use crate::disk::{Data, Log};
+use crate::envelope::Envelope;
+use crate::finding::{Invariant, Place, Spot};
+use crate::judge::diagnose::LogBinding;
+use crate::judge::{Judge, Node};
+
+/// An envelope's first byte is also the opcode of a batch; its second is no tag that a batch
+/// could begin with.
+const FORM: [u8; 2] = [0x01, 0x00];
+/// Opcodes that may stand in the clear below the cutover.
+const OPCODES: [u8; 6] = [0x00, 0x01, 0x02, 0x03, 0x04, 0x05];
+
+/// What a payload turns out to be.
+enum Kind {
+    /// An envelope, or what was one.
+    Envelope,
+    /// A proposal in the clear.
+    Clear,
+}
+
+impl Judge<'_> {
+    pub(super) fn log(&mut self, node: &Node<'_>, log: &Log) {
+        for entry in &log.entries {
+            let spot = Spot::new(node.name, Place::Log, &log.path).index(entry.index);
+            match &entry.data {
+                Data::Bare => self.counts(node, Place::Log).bare += 1,
+                Data::Payload(payload) => self.payload(node, entry.index, payload, spot),
+            }
+        }
+    }
+
+    fn payload(&mut self, node: &Node<'_>, index: u64, payload: &[u8], spot: Spot) {
+        let cutover = self.cluster.raft_cutover;
+        let above = cutover != 0 && index > cutover;
+        match kind(node, payload) {
+            Kind::Envelope => {
+                let opened = self.envelope(node, Place::Log, payload, &LogBinding, spot.clone());
+                if opened && !above {
+                    let text = format!("it is an envelope, and the cutover is at {cutover}");
+                    self.findings
+                        .add(Invariant::Boundary, "envelope-below-cutover", spot, text);
+                }
+            }
+            Kind::Clear => {
+                self.see_clear(payload);
+                if !above {
+                    self.counts(node, Place::Log).clear_by_right += 1;
+                    return;
+                }
+                self.counts(node, Place::Log).clear_by_wrong += 1;
+                let text = format!("it is in the clear, above the cutover at {cutover}");
+                self.findings
+                    .add(Invariant::Boundary, "clear-above-cutover", spot, text);
+            }
+        }
+    }
+}
+
+/// An envelope whose first bytes were changed may look like a proposal: it is one only if it
+/// does not open with them put right.
+fn kind(node: &Node<'_>, payload: &[u8]) -> Kind {
+    if payload.starts_with(&FORM) {
+        return Kind::Envelope;
+    }
+    let opens = Envelope::of(payload).is_some_and(|envelope| {
+        let envelope = envelope.in_known_form();
+        let aad = envelope.raft_aad();
+        node.ring.open(&envelope, Purpose::Raft, &aad).is_ok()
+    });
+    let known = payload
+        .first()
+        .is_some_and(|opcode| OPCODES.contains(opcode));
+    match opens || !known {
+        true => Kind::Envelope,
+        false => Kind::Clear,
+    }
+}

@@ -1,0 +1,433 @@
+//! From what lies on the disks to findings and counts.
+
+mod conclude;
+mod diagnose;
+mod log;
+mod nonces;
+mod sidecars;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keyquake_formats::keys::Kek;
+use keyquake_formats::sidecar::Sidecar;
+
+use crate::canaries::{Canaries, MayStand};
+use crate::disk::{self, DiskError};
+use crate::envelope::Envelope;
+use crate::finding::{Findings, Invariant, Place, Spot};
+use crate::keyring::{Keyring, Shut};
+use crate::report::{Audit, Counts, NodeAudit, Scanned};
+use crate::scan::{Hit, Needles};
+use crate::secrets;
+use crate::subject::{AuditError, NodeDisks, Subject};
+
+use diagnose::Binding;
+use nonces::Nonces;
+use sidecars::ClusterState;
+
+/// After this many envelopes that do not open, why is not looked for any more.
+const DIAGNOSED_MAX: u32 = 50;
+
+/// Audits a cluster. Reads only: nothing that belongs to it is written or locked.
+///
+/// # Errors
+/// [`AuditError`] if nothing could be looked at. What can't be looked at on its own is a gap
+/// in the audit, not an error.
+pub fn audit(subject: &Subject) -> Result<Audit, AuditError> {
+    if subject.nodes.is_empty() {
+        return Err(AuditError::NoNodes);
+    }
+    for node in &subject.nodes {
+        fs::read_dir(&node.data_dir).map_err(|source| AuditError::DataDir {
+            node: node.name.clone(),
+            path: node.data_dir.clone(),
+            source,
+        })?;
+    }
+    let kek = subject.kek.as_deref().map(Kek::load).transpose()?;
+    let mut findings = Findings::default();
+    let mut gaps = Vec::new();
+    let sidecars: Vec<Option<Sidecar>> = subject
+        .nodes
+        .iter()
+        .map(|node| sidecars::read(node, &mut findings, &mut gaps))
+        .collect();
+    let rings: Vec<Keyring> = subject
+        .nodes
+        .iter()
+        .zip(&sidecars)
+        .map(|(node, sidecar)| keyring(node, sidecar.as_ref(), kek.as_ref(), &mut findings))
+        .collect();
+    let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &rings))?;
+    let mut judge = Judge::new(subject, &sidecars, &needles, findings, gaps);
+    judge.has_kek = kek.is_some();
+    for (place, node) in subject.nodes.iter().enumerate() {
+        let others = subject.nodes.iter().zip(&rings).enumerate();
+        let others = others
+            .filter(|(other, _)| *other != place)
+            .map(|(_, (node, ring))| (node.name.as_str(), ring))
+            .collect();
+        judge.node(&Node {
+            name: &node.name,
+            ring: &rings[place],
+            others,
+            disks: node,
+        });
+    }
+    Ok(judge.conclude())
+}
+
+fn keyring(
+    node: &NodeDisks,
+    sidecar: Option<&Sidecar>,
+    kek: Option<&Kek>,
+    findings: &mut Findings,
+) -> Keyring {
+    let (Some(sidecar), Some(kek)) = (sidecar, kek) else {
+        return Keyring::default();
+    };
+    let (ring, shut) = Keyring::of(sidecar, kek);
+    for id in shut {
+        let path = node.sidecar.as_deref().unwrap_or(Path::new(""));
+        let spot = Spot::new(&node.name, Place::Sidecar, path);
+        let text = format!("key {id} does not unwrap under the KEK");
+        findings.add(Invariant::Open, "key-does-not-unwrap", spot, text);
+    }
+    ring
+}
+
+fn secrets(kek: Option<&Kek>, rings: &[Keyring]) -> Vec<secrets::Secret> {
+    let mut names = BTreeMap::new();
+    for (id, key) in rings.iter().flat_map(Keyring::keys) {
+        // One id has the same bytes everywhere; if not, that is a finding of its own.
+        names.insert((id, *key.dek.expose()), format!("{} DEK {id}", key.purpose));
+    }
+    let mut all: Vec<_> = names
+        .iter()
+        .flat_map(|((_, key), name)| secrets::spellings(name, key))
+        .collect();
+    if let Some(kek) = kek {
+        all.extend(secrets::spellings("KEK", kek.expose()));
+    }
+    all
+}
+
+/// A node while it is judged.
+struct Node<'a> {
+    name: &'a str,
+    disks: &'a NodeDisks,
+    ring: &'a Keyring,
+    others: Vec<(&'a str, &'a Keyring)>,
+}
+
+/// In how many ways a canary was seen.
+#[derive(Clone, Copy, Default)]
+struct Sighting {
+    in_bytes: bool,
+    in_rows: bool,
+    sealed: bool,
+    by_wrong: bool,
+}
+
+/// An audit under way.
+struct Judge<'a> {
+    subject: &'a Subject,
+    needles: &'a Needles,
+    cluster: ClusterState,
+    /// Sidecars that could be read.
+    sidecars: usize,
+    has_kek: bool,
+    findings: Findings,
+    gaps: Vec<String>,
+    nonces: Nonces,
+    nodes: Vec<NodeAudit>,
+    scanned: Scanned,
+    sightings: Vec<Sighting>,
+    diagnosed: u32,
+}
+
+impl<'a> Judge<'a> {
+    fn new(
+        subject: &'a Subject,
+        sidecars: &'a [Option<Sidecar>],
+        needles: &'a Needles,
+        mut findings: Findings,
+        gaps: Vec<String>,
+    ) -> Judge<'a> {
+        let with: Vec<(&NodeDisks, &Sidecar)> = subject
+            .nodes
+            .iter()
+            .zip(sidecars)
+            .filter_map(|(node, sidecar)| Some((node, sidecar.as_ref()?)))
+            .collect();
+        let names = subject.nodes.iter().map(|node| node.name.as_str());
+        let former = subject.former_members.iter().map(String::as_str);
+        let mut nonces = Nonces::new(names.chain(former));
+        for (node, sidecar) in &with {
+            for (id, key) in &sidecar.keys {
+                nonces.persisted(&node.name, *id, key.local_epoch);
+            }
+        }
+        let cluster = sidecars::agree(&with, &mut findings);
+        Judge {
+            subject,
+            needles,
+            cluster,
+            sidecars: with.len(),
+            has_kek: false,
+            findings,
+            gaps,
+            nonces,
+            nodes: Vec::new(),
+            scanned: Scanned::default(),
+            sightings: vec![
+                Sighting::default();
+                subject.canaries.as_ref().map_or(0, Canaries::len)
+            ],
+            diagnosed: 0,
+        }
+    }
+
+    /// Everything of one node.
+    fn node(&mut self, node: &Node<'_>) {
+        self.nodes.push(NodeAudit {
+            node: node.name.to_owned(),
+            places: BTreeMap::new(),
+        });
+        let found = disk::read(&node.disks.data_dir);
+        for gap in &found.gaps {
+            self.gaps.push(format!("{}: {gap}", node.name));
+        }
+        for table in &found.tables {
+            self.table(node, Place::Tables, table);
+        }
+        for log in &found.logs {
+            self.log(node, log);
+        }
+        for snapshot in &found.snapshots {
+            self.snapshot(node, snapshot);
+        }
+        self.bytes(node);
+    }
+
+    fn counts(&mut self, node: &Node<'_>, place: Place) -> &mut Counts {
+        // The node under way is the last.
+        let at = match self.nodes.iter().rposition(|audit| audit.node == node.name) {
+            Some(at) => at,
+            None => {
+                let places = BTreeMap::new();
+                let node = node.name.to_owned();
+                self.nodes.push(NodeAudit { node, places });
+                self.nodes.len() - 1
+            }
+        };
+        self.nodes[at].places.entry(place).or_default()
+    }
+
+    /// An envelope, or what stands where one belongs. Says whether it opened.
+    fn envelope<B: Binding>(
+        &mut self,
+        node: &Node<'_>,
+        place: Place,
+        bytes: &[u8],
+        binding: &B,
+        spot: Spot,
+    ) -> bool {
+        self.counts(node, place).envelopes += 1;
+        let Some(envelope) = Envelope::of(bytes) else {
+            *self
+                .counts(node, place)
+                .failed
+                .entry("too-short")
+                .or_default() += 1;
+            let text = format!("{} bytes are too few for an envelope", bytes.len());
+            self.findings.add(Invariant::Open, "too-short", spot, text);
+            return false;
+        };
+        if !self.has_kek {
+            *self.counts(node, place).failed.entry("no-kek").or_default() += 1;
+            return false;
+        }
+        let aad = binding.aad(&envelope);
+        match node.ring.open(&envelope, B::PURPOSE, &aad) {
+            Ok(plain) => {
+                self.counts(node, place).opened += 1;
+                self.needles.each_in(&plain, |hit, _| {
+                    if let Hit::Canary(at) = hit {
+                        self.sightings[at].sealed = true;
+                    }
+                });
+                self.nonces.see(&envelope, spot, &mut self.findings);
+                true
+            }
+            Err(shut) => {
+                self.stays_shut(node, place, &envelope, shut, binding, spot);
+                false
+            }
+        }
+    }
+
+    fn stays_shut<B: Binding>(
+        &mut self,
+        node: &Node<'_>,
+        place: Place,
+        envelope: &Envelope,
+        shut: Shut,
+        binding: &B,
+        spot: Spot,
+    ) {
+        self.diagnosed += 1;
+        let (anomaly, text) = if self.diagnosed <= DIAGNOSED_MAX {
+            let diagnosis = diagnose::diagnose(envelope, shut, binding, node.ring, &node.others);
+            (diagnosis.anomaly, diagnosis.text)
+        } else {
+            (
+                "does-not-open",
+                "why was not looked for: there are too many".to_owned(),
+            )
+        };
+        *self.counts(node, place).failed.entry(anomaly).or_default() += 1;
+        self.findings.add(Invariant::Open, anomaly, spot, text);
+    }
+
+    /// Canaries in a value or a proposal that the engine gives in the clear.
+    fn see_clear(&mut self, bytes: &[u8]) {
+        self.needles.each_in(bytes, |hit, _| {
+            if let Hit::Canary(at) = hit {
+                self.sightings[at].in_rows = true;
+            }
+        });
+    }
+
+    /// All bytes of all files of a node.
+    fn bytes(&mut self, node: &Node<'_>) {
+        let data_dir = &node.disks.data_dir;
+        match disk::files(data_dir) {
+            Ok(files) => {
+                for path in files {
+                    let place = place_of(data_dir, &path);
+                    self.file(node, place, &path);
+                }
+            }
+            Err(error) => self.gap(node, &error),
+        }
+        for path in self.beside_the_sidecar(node) {
+            self.file(node, Place::Sidecar, &path);
+        }
+        for path in &node.disks.logs {
+            self.file(node, Place::ProcessLog, path);
+        }
+    }
+
+    fn gap(&mut self, node: &Node<'_>, error: &DiskError) {
+        self.gaps.push(format!("{}: {error}", node.name));
+    }
+
+    /// The files in the sidecar's folder that are not looked through as something else: the
+    /// sidecar, its temporaries, probes.
+    fn beside_the_sidecar(&mut self, node: &Node<'_>) -> Vec<PathBuf> {
+        let sidecar = node.disks.sidecar.as_deref();
+        let Some(folder) = sidecar
+            .and_then(Path::parent)
+            .filter(|folder| folder.is_dir())
+        else {
+            return Vec::new();
+        };
+        let paths = match disk::entries(folder) {
+            Ok(paths) => paths,
+            Err(error) => {
+                self.gap(node, &error);
+                return Vec::new();
+            }
+        };
+        let known = |path: &PathBuf| {
+            let is = |other: &Path| same(path, other);
+            self.subject.kek.as_deref().is_some_and(is)
+                || self.subject.nodes.iter().any(|node| {
+                    path.starts_with(&node.data_dir) || node.logs.iter().any(|log| is(log))
+                })
+        };
+        let plain = paths
+            .into_iter()
+            .filter(|path| path.is_file() && !path.is_symlink());
+        plain.filter(|path| !known(path)).collect()
+    }
+
+    fn file(&mut self, node: &Node<'_>, place: Place, path: &Path) {
+        let mut hits = Vec::new();
+        let scanned = self
+            .needles
+            .each_in_file(path, |hit, offset| hits.push((hit, offset)));
+        match scanned {
+            Ok(bytes) => {
+                self.scanned.files += 1;
+                self.scanned.bytes += bytes;
+            }
+            Err(source) => {
+                let path = path.to_owned();
+                self.gap(node, &DiskError::Io { path, source });
+            }
+        }
+        for (hit, offset) in hits {
+            let spot = Spot::new(node.name, place, path).offset(Some(offset));
+            match hit {
+                Hit::Canary(at) => self.canary(at, place, spot),
+                Hit::Secret(at) => {
+                    let secret = self.needles.secret(at);
+                    let text = format!("the {} stands here, {}", secret.name, secret.spelling);
+                    self.findings
+                        .add(Invariant::KeysSecret, "key-in-the-clear", spot, text);
+                }
+            }
+        }
+    }
+
+    fn canary(&mut self, at: usize, place: Place, spot: Spot) {
+        let Some(planted) = self
+            .subject
+            .canaries
+            .as_ref()
+            .and_then(|c| c.planted().get(at))
+        else {
+            return;
+        };
+        let may = match place {
+            // What a process prints is no part of its disks.
+            Place::ProcessLog => return,
+            Place::Log => planted.may_stand <= MayStand::InLog,
+            _ => planted.may_stand == MayStand::Anywhere,
+        };
+        self.sightings[at].in_bytes = true;
+        if !may {
+            self.sightings[at].by_wrong = true;
+            let (key, value) = (planted.key, planted.value);
+            let text = format!("value {value} of key {key} stands in the clear");
+            self.findings
+                .add(Invariant::Plain, "canary-in-the-clear", spot, text);
+        }
+    }
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    one == other
+        || match (one.canonicalize(), other.canonicalize()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        }
+}
+
+/// What kind of place a file under a data directory is.
+fn place_of(data_dir: &Path, path: &Path) -> Place {
+    let below = path.strip_prefix(data_dir).unwrap_or(path);
+    let first = below.components().next();
+    let first = first.map(|part| part.as_os_str().to_string_lossy());
+    match first.as_deref().unwrap_or_default() {
+        "wal" => Place::Log,
+        "fsm-snap" => Place::Snapshots,
+        name if name.starts_with("fsm.db") => Place::Tables,
+        _ => Place::Other,
+    }
+}

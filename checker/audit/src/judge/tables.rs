@@ -1,0 +1,143 @@
+//! Rows of the state, in tables and in snapshots.
+
+use crate::disk::{Row, Snapshot, Table};
+use crate::envelope::{Envelope, OVERHEAD_BYTES, VALUE_HEADER_BYTES};
+use crate::finding::{Invariant, Place, Spot};
+use crate::judge::diagnose::{Binding, RowBinding};
+use crate::judge::{Judge, Node};
+
+/// Rows that begin so are the store's bookkeeping: no timestamp, always in the clear.
+const BOOKKEEPING: [&[u8]; 2] = [b"_meta_", b"!encryption|"];
+/// Bytes of a row's key behind the user's: the inverted commit timestamp.
+const STAMP_BYTES: usize = 8;
+const TOMBSTONE: u8 = 0x01;
+/// Two bits of the flags say what the body is.
+const STATE: u8 = 0x06;
+const CLEAR: u8 = 0x00;
+const ENVELOPED: u8 = 0x02;
+
+impl Row {
+    /// The log index of the write that made it: the reference store's commit timestamp.
+    fn commit_index(&self) -> Option<u64> {
+        let stamp = self.key.last_chunk::<STAMP_BYTES>()?;
+        Some(!u64::from_be_bytes(*stamp))
+    }
+}
+
+impl Judge<'_> {
+    pub(super) fn snapshot(&mut self, node: &Node<'_>, snapshot: &Snapshot) {
+        let spot = || Spot::new(node.name, Place::Snapshots, &snapshot.table.path);
+        if !snapshot.checksum_fits {
+            let text = "the checksum at its end is not that of its bytes";
+            self.findings
+                .add(Invariant::Open, "snapshot-damaged", spot(), text);
+        }
+        let (index, header, cutover) =
+            (snapshot.index, snapshot.cutover, self.cluster.raft_cutover);
+        if header != 0 && header != cutover {
+            let text =
+                format!("its header names the cutover {header}, and the sidecars name {cutover}");
+            self.findings
+                .add(Invariant::Boundary, "cutovers-differ", spot(), text);
+        } else if cutover != 0 && index >= cutover && header == 0 {
+            let version = snapshot.version;
+            let text = format!(
+                "it stands for index {index}, past the cutover at {cutover}, and its header \
+                 (version {version}) does not name it"
+            );
+            self.findings
+                .add(Invariant::Boundary, "snapshot-loses-cutover", spot(), text);
+        }
+        self.table(node, Place::Snapshots, &snapshot.table);
+    }
+
+    pub(super) fn table(&mut self, node: &Node<'_>, place: Place, table: &Table) {
+        for row in &table.rows {
+            self.row(node, place, table, row);
+        }
+    }
+
+    fn row(&mut self, node: &Node<'_>, place: Place, table: &Table, row: &Row) {
+        if BOOKKEEPING.iter().any(|prefix| row.key.starts_with(prefix)) {
+            self.counts(node, place).bare += 1;
+            return;
+        }
+        let spot = || Spot::new(node.name, place, &table.path).offset(row.offset);
+        let Some(index) = row
+            .commit_index()
+            .filter(|_| row.value.len() >= VALUE_HEADER_BYTES)
+        else {
+            let text = format!("row {} is too short to be one", shown(&row.key));
+            return self
+                .findings
+                .add(Invariant::Open, "row-malformed", spot(), text);
+        };
+        let spot = || spot().index(index);
+        let (header, body) = row.value.split_at(VALUE_HEADER_BYTES);
+        match header[0] & STATE {
+            _ if header[0] & TOMBSTONE != 0 => {
+                self.counts(node, place).bare += 1;
+                if !body.is_empty() {
+                    let text = format!("{} is marked deleted and has a value", shown(&row.key));
+                    self.findings
+                        .add(Invariant::Open, "value-header-changed", spot(), text);
+                }
+            }
+            CLEAR => self.clear_row(node, place, row, index, spot()),
+            ENVELOPED => {
+                let binding = RowBinding {
+                    key: &row.key,
+                    header,
+                    table: &table.rows,
+                };
+                self.envelope(node, place, body, &binding, spot());
+            }
+            state => {
+                let text = format!("{} has the reserved state {}", shown(&row.key), state >> 1);
+                self.findings
+                    .add(Invariant::Open, "value-header-changed", spot(), text);
+            }
+        }
+    }
+
+    fn clear_row(&mut self, node: &Node<'_>, place: Place, row: &Row, index: u64, spot: Spot) {
+        let body = &row.value[VALUE_HEADER_BYTES..];
+        self.see_clear(body);
+        let cutover = self.cluster.storage_cutover;
+        if cutover == 0 || index <= cutover {
+            self.counts(node, place).clear_by_right += 1;
+            return;
+        }
+        self.counts(node, place).clear_by_wrong += 1;
+        let key = shown(&row.key);
+        if opens_if_marked(node, row) {
+            let text = format!("the value of {key} is marked clear, and is an envelope");
+            return self
+                .findings
+                .add(Invariant::Open, "value-header-changed", spot, text);
+        }
+        let text =
+            format!("the value of {key} stands in the clear, above the cutover at {cutover}");
+        self.findings
+            .add(Invariant::Plain, "clear-value", spot, text);
+    }
+}
+
+/// Whether a row marked clear opens as soon as its header says that it is an envelope.
+fn opens_if_marked(node: &Node<'_>, row: &Row) -> bool {
+    let (header, body) = row.value.split_at(VALUE_HEADER_BYTES);
+    let Some(envelope) = Envelope::of(body).filter(|_| body.len() >= OVERHEAD_BYTES) else {
+        return false;
+    };
+    let mut marked = header.to_vec();
+    marked[0] |= ENVELOPED;
+    let aad = envelope.storage_aad(&marked, &row.key);
+    let opened = node.ring.open(&envelope, RowBinding::PURPOSE, &aad);
+    opened.is_ok()
+}
+
+/// A row's user key, for a person.
+fn shown(key: &[u8]) -> String {
+    let user = &key[..key.len().saturating_sub(STAMP_BYTES)];
+    format!("{:?}", String::from_utf8_lossy(user))
+}

@@ -1,0 +1,64 @@
+//! What is audited: the disks of a cluster, its KEK, and what a run wrote to it.
+
+use std::io;
+use std::path::PathBuf;
+
+use keyquake_formats::keys::KeyError;
+use thiserror::Error;
+
+use crate::canaries::Canaries;
+
+/// One node's files.
+#[derive(Clone, Debug)]
+pub struct NodeDisks {
+    /// Its Raft id.
+    pub name: String,
+    /// Its data directory: the folder that holds its tables, log and snapshots.
+    pub data_dir: PathBuf,
+    /// Its sidecar, which need not be there; `None` if it was started without.
+    pub sidecar: Option<PathBuf>,
+    /// What it printed. Looked through for keys.
+    pub logs: Vec<PathBuf>,
+}
+
+/// A cluster to audit. Its nodes must be stopped or frozen: an engine's files that change
+/// while they are copied may not fit together.
+pub struct Subject {
+    /// The key-encryption key's file. Without it no envelope is opened.
+    pub kek: Option<PathBuf>,
+    /// Every node.
+    pub nodes: Vec<NodeDisks>,
+    /// Raft ids of members that wrote and are not among `nodes` any more.
+    pub former_members: Vec<String>,
+    /// What was written; `None` if that is not known.
+    pub canaries: Option<Canaries>,
+}
+
+/// Why an audit could not be made at all.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// There is nothing to look at.
+    #[error("no node was named; give at least one data directory")]
+    NoNodes,
+    /// A data directory is not there.
+    #[error("the data directory of {node}, {path}, can't be read: {source}")]
+    DataDir {
+        /// The node.
+        node: String,
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The KEK could not be loaded.
+    #[error(transparent)]
+    Kek(#[from] KeyError),
+    /// The patterns to look for could not be put together.
+    #[error("failed to prepare the search for {patterns} patterns: {reason}")]
+    Search {
+        /// How many.
+        patterns: usize,
+        /// What the search library said.
+        reason: String,
+    },
+}

@@ -1,0 +1,7 @@
+//! The auditor on disks made with the real storage engine and the real cipher, whole and
+//! tampered with. The bytes are put together here by the contract, not by the auditor's code.
+
+mod clean;
+mod fixture;
+mod scan;
+mod tampered;
