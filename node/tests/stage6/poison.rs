@@ -6,7 +6,12 @@ use crate::kit::{Call, Lab, Purpose, Refused, Setup, keys, wait};
 const ALL: Setup = Setup::all("6f");
 const ARGUMENT: Refused = Refused::argument(&[]);
 const ROLLBACK: Refused = Refused::precondition(&["ErrLocalEpochRollback"]);
-const SENTINEL: Refused = Refused::precondition(&["Err"]);
+const COLLISION: Refused = Refused::precondition(&["ErrNodeIDCollision"]);
+const MISMATCH: Refused = Refused::precondition(&["ErrKEKMismatch"]);
+const REUSED: Refused = Refused::precondition(&["already loaded with different key material"]);
+const SECOND: Refused = Refused::precondition(&["cluster already bootstrapped"]);
+/// The epoch, or the member it should be of, is not one the registry knows.
+const STRANGER: Refused = Refused::precondition(&["registered", "not a member"]);
 
 /// Three nodes in phase 2, each restarted once, so that epochs are above 0.
 async fn grown() -> Lab {
@@ -101,15 +106,15 @@ async fn a_bootstrap_that_no_replica_could_apply() {
         Call::Bootstrap(request)
     };
     for bad in [
-        // Do not open under the KEK.
         with(&|r| r.wrapped_storage_dek = foreign.clone()),
         with(&|r| r.wrapped_raft_dek = vec![7; 60].into()),
         with(&|r| r.wrapped_raft_dek = r.wrapped_raft_dek.slice(..59)),
-        // A member is left out.
-        with(&|r| r.writer_batch.truncate(2)),
     ] {
-        lab.refused(&bad, &SENTINEL).await;
+        lab.refused(&bad, &MISMATCH).await;
     }
+    let left_out = with(&|r| r.writer_batch.truncate(2));
+    let how = Refused::precondition(&["every member"]);
+    lab.refused(&left_out, &how).await;
     assert!((0..3).all(|node| lab.sidecar(node).is_none()));
     lab.done(&call).await;
     lab.settle().await;
@@ -124,7 +129,7 @@ async fn a_bootstrap_that_no_replica_could_apply() {
         with(&|r| r.wrapped_storage_dek = same_key.clone()),
         with(&|r| std::mem::swap(&mut r.storage_dek_id, &mut r.raft_dek_id)),
     ] {
-        lab.refused(&second, &SENTINEL).await;
+        lab.refused(&second, &SECOND).await;
     }
     assert_eq!(lab.keys_of(0).keys, keys);
     all_live(&mut lab).await;
@@ -150,16 +155,19 @@ async fn a_rotation_that_no_replica_could_apply() {
         for bad in [
             with(&|r| r.wrapped_new_dek = keys::wrap(&rand::random(), &rand::random())),
             with(&|r| r.wrapped_new_dek = vec![7; 60].into()),
-            with(&|r| r.new_dek_id = used),
         ] {
-            lab.refused(&bad, &SENTINEL).await;
+            lab.refused(&bad, &MISMATCH).await;
         }
+        lab.refused(&with(&|r| r.new_dek_id = used), &REUSED).await;
         // Every node's epoch is 1 by now.
         lab.refused(&with(&|r| r.proposer_local_epoch = 0), &ROLLBACK)
             .await;
-        lab.refused(&with(&|r| r.proposer_local_epoch += 1), &SENTINEL)
+        lab.refused(&with(&|r| r.proposer_local_epoch += 1), &STRANGER)
             .await;
-        lab.refused(&with(&|r| r.proposer_node_id ^= 0xff00_0000), &SENTINEL)
+        // The 16 bits of a member, and the whole of nobody.
+        lab.refused(&with(&|r| r.proposer_node_id ^= 0xff00_0000), &COLLISION)
+            .await;
+        lab.refused(&with(&|r| r.proposer_node_id = 77), &STRANGER)
             .await;
     }
     all_live(&mut lab).await;
@@ -172,10 +180,11 @@ async fn registrations_and_cutovers_that_no_replica_could_apply() {
     let (own, namesake) = (lab.full_node_id(1), lab.full_node_id(1) ^ 0xff00_0000);
     for dek in [active.storage, active.raft] {
         lab.refused(&Call::register(dek, own, 0), &ROLLBACK).await;
-        let how = Refused::precondition(&["ErrNodeIDCollision"]);
-        lab.refused(&Call::register(dek, namesake, 5), &how).await;
+        lab.refused(&Call::register(dek, namesake, 5), &COLLISION)
+            .await;
     }
-    lab.refused(&Call::register(4_000_000, own, 1), &SENTINEL)
+    let unknown_key = Refused::precondition(&["is not known"]);
+    lab.refused(&Call::register(4_000_000, own, 1), &unknown_key)
         .await;
     all_live(&mut lab).await;
 
@@ -191,8 +200,8 @@ async fn registrations_and_cutovers_that_no_replica_could_apply() {
         if purpose == Purpose::Storage {
             lab.refused(&call.with_epoch(0), &ROLLBACK).await;
         }
-        lab.refused(&call.with_epoch(7), &SENTINEL).await;
-        lab.refused(&call.by(1), &SENTINEL).await;
+        lab.refused(&call.with_epoch(7), &STRANGER).await;
+        lab.refused(&call.by(1), &STRANGER).await;
         lab.done(&call).await;
         lab.settle().await;
     }

@@ -59,6 +59,11 @@ impl Setup {
         }
     }
 
+    /// Whether it seals anything: earlier releases take no epoch and register nothing.
+    pub fn seals(&self) -> bool {
+        self.enabled && !["5d", "6a", "6b", "6c"].contains(&self.release)
+    }
+
     /// No flag of encryption at all.
     pub const fn bare(release: &'static str) -> Self {
         Self {

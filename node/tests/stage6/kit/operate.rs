@@ -183,6 +183,9 @@ impl Lab {
             let Some(own) = own.filter(|own| own.shared() == keys.shared()) else {
                 return Err(format!("n{}: other keys than the leader's", node + 1));
             };
+            if !self.setups[&node].seals() {
+                continue;
+            }
             let rows = self.registered(self.full_node_id(node)).await;
             let rows = rows.map_err(|e| e.to_string())?;
             let mut wanted = vec![(keys.active.storage, own.storage_epoch())];
