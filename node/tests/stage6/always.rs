@@ -300,7 +300,7 @@ async fn leadership_moves_inside_every_operation() {
         lab.settle().await;
         lab.kill_all();
         for node in 0..3 {
-            crate::stages::assert_entries(&lab, node, cutover);
+            assert!(crate::stages::assert_entries(&lab, node, cutover) > 5);
         }
     }
 }
@@ -316,14 +316,18 @@ async fn every_call_ends_on_a_leader_that_halts() {
     // A sidecar that can't be written halts the apply: its folder is gone.
     let (folder, aside) = (lab.sidecar_dir(leader), lab.cluster.dir().join("aside"));
     fs::rename(&folder, &aside).expect("a folder aside");
+    // All connected before the first is sent: the leader won't be there for long.
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push((lab.cluster.kv(leader).await, lab.admin(leader).await));
+    }
     let mut pending = tokio::task::JoinSet::new();
-    for number in 0..20 {
-        let mut kv = lab.cluster.kv(leader).await;
+    for (number, (mut kv, mut admin)) in clients.into_iter().enumerate() {
         let put = elastickv_wire::RawPutRequest {
             key: format!("pending-{number}").into(),
             value: "v".into(),
         };
-        let (call, mut admin) = (call.clone(), lab.admin(leader).await);
+        let call = call.clone();
         pending.spawn(async move {
             match number % 4 {
                 0 => call.make(&mut admin).await.map(|_| ()),

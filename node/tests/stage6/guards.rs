@@ -324,8 +324,8 @@ async fn a_newcomer_that_shares_sixteen_bits() {
     lab.start_newcomer(1, ALL);
     lab.cluster.patiently(1).await;
     let how = Refused::precondition(&["writer registry uint16 collision", "ErrNodeIDCollision"]);
-    lab.refuses("add a namesake", &how, async |lab, _| {
-        let added = lab.add(1, crate::kit::members::As::Learner).await;
+    lab.refuses("add a namesake", &how, async |lab, leader| {
+        let added = lab.add(leader, 1, crate::kit::members::As::Learner).await;
         added.map(|index| format!("at {index}"))
     })
     .await;

@@ -38,17 +38,20 @@ async fn from_5d_to_6f_by_rolling_restarts_under_load() {
     lab.settle().await;
     lab.check_everywhere().await;
     lab.settle().await;
+    lab.write("tail", 5).await;
     let keys = lab.keys_of(0);
     assert_eq!(keys.keys.len(), 5);
     assert!(keys.storage_envelope_active);
     lab.kill_all();
+    let mut sealed = 0;
     for node in 0..3 {
-        assert_entries(&lab, node, cutover);
+        sealed += assert_entries(&lab, node, cutover);
         let folder = lab.cluster.dir().join(lab.cluster.name(node));
         for (key, value) in lab.written.iter().filter(|(key, _)| key.starts_with("6f-")) {
             assert_nowhere(&folder, key, value);
         }
     }
+    assert!(sealed > 0, "no sealed entry is left to look at");
 }
 
 /// The bytes stand in no file below a folder.

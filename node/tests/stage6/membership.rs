@@ -45,7 +45,9 @@ async fn a_learner_comes_by_snapshot_and_becomes_a_voter() {
             .await
             .expect("a PONG");
         assert_eq!(said, "PONG");
-        lab.promote(3).await.expect("a promotion");
+        lab.promote(lab.leader().await, 3)
+            .await
+            .expect("a promotion");
         lab.write("promoted", 10).await;
         lab.restart(3);
         lab.settle().await;
@@ -88,7 +90,9 @@ async fn a_voter_that_comes_back_with_an_empty_disk_uses_no_epoch_again() {
         let role = if round == 1 { As::Learner } else { As::Voter };
         lab.join(2, ALL, role).await;
         if role == As::Learner {
-            lab.promote(2).await.expect("a promotion");
+            lab.promote(lab.leader().await, 2)
+                .await
+                .expect("a promotion");
         }
         let now = lab.keys_of(2);
         for (id, key) in &old.keys {

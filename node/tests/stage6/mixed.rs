@@ -344,6 +344,7 @@ async fn a_newcomer_after_a_cutover_must_be_capable_and_gets_its_rows() {
     lab.enter_phase_1().await;
     lab.write("sealed", 10).await;
     lab.rotate(Purpose::Storage).await;
+    lab.settle().await;
     for setup in [
         Setup::bare("6f"),
         unflagged,
@@ -382,21 +383,27 @@ async fn a_newcomer_after_a_cutover_must_be_capable_and_gets_its_rows() {
     lab.settle().await;
     // Promoted only while it is capable, too.
     lab.cluster.kill(3);
-    lab.refuses("promote an absent learner", &ANY, async |lab, _| {
-        lab.promote(3).await.map(|index| format!("at {index}"))
+    lab.refuses("promote an absent learner", &ANY, async |lab, leader| {
+        lab.promote(leader, 3)
+            .await
+            .map(|index| format!("at {index}"))
     })
     .await;
     lab.start(3);
     lab.settle().await;
-    lab.promote(3).await.expect("a promotion");
+    lab.promote(lab.leader().await, 3)
+        .await
+        .expect("a promotion");
     lab.settle().await;
     lab.check_on(3).await;
 }
 
 async fn refuses_member(lab: &Lab, node: usize, role: As) {
     let members = lab.members(lab.leader().await).await;
-    lab.refuses("add a member", &naming(lab, node), async |lab, _| {
-        lab.add(node, role).await.map(|index| format!("at {index}"))
+    lab.refuses("add a member", &naming(lab, node), async |lab, leader| {
+        lab.add(leader, node, role)
+            .await
+            .map(|index| format!("at {index}"))
     })
     .await;
     assert_eq!(lab.members(lab.leader().await).await, members);
@@ -428,7 +435,7 @@ async fn the_barrier_of_phase_2_loses_no_write_and_lets_none_out_in_the_clear() 
         }
         lab.kill_all();
         for node in 0..3 {
-            assert_entries(&lab, node, cutover);
+            assert!(assert_entries(&lab, node, cutover) > 30);
         }
     }
 }

@@ -126,11 +126,13 @@ async fn a_request_before_bootstrap_expires_quietly() {
     lab.rotate(Purpose::Storage).await;
     lab.settle().await;
     lab.write("sealed", 5).await;
-    lab.check_everywhere().await;
-    lab.settle().await;
-    let left = keys(&lab, 0);
-    lab.write("more", 5).await;
-    assert_eq!(keys(&lab, 0), left);
+    // The first leader's request is over; each other's is good for one leadership.
+    for _ in 0..2 {
+        lab.check_everywhere().await;
+        lab.settle().await;
+        let made = keys(&lab, 0) - 3;
+        assert!(made <= 4, "{made} keys made by two followers that led");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,8 +35,7 @@ impl Lab {
     }
 
     /// Asks the leader to add a node; the index of the change.
-    pub async fn add(&self, node: usize, role: As) -> Result<u64, Status> {
-        let leader = self.leader().await;
+    pub async fn add(&self, leader: usize, node: usize, role: As) -> Result<u64, Status> {
         let mut raft = self.cluster.admin(leader).await;
         let (id, address) = (self.cluster.name(node), self.cluster.grpc(node));
         let answer = match role {
@@ -60,8 +59,7 @@ impl Lab {
         Ok(answer.into_inner().index)
     }
 
-    pub async fn promote(&self, node: usize) -> Result<u64, Status> {
-        let leader = self.leader().await;
+    pub async fn promote(&self, leader: usize, node: usize) -> Result<u64, Status> {
         let request = RaftAdminPromoteLearnerRequest {
             id: self.cluster.name(node),
             min_applied_index: 1,
@@ -87,7 +85,8 @@ impl Lab {
         self.start_newcomer(node, setup);
         // It can be asked what it is capable of once its port is open.
         self.cluster.patiently(node).await;
-        let index = self.add(node, role).await.expect("a new member");
+        let leader = self.leader().await;
+        let index = self.add(leader, node, role).await.expect("a new member");
         let applied = move |s: &elastickv_wire::RaftAdminStatusResponse| s.applied_index >= index;
         self.cluster.until(node, "membership", applied).await;
         self.settle().await;
