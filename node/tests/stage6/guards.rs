@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::kit::sidecar::{bytes_of, copy_folder};
-use crate::kit::{Kek, Lab, Purpose, Refused, Setup};
+use crate::kit::{Kek, Lab, Purpose, Refused, Setup, together};
 
 const ALL: Setup = Setup::all("6f");
 const SIDECAR_FLAG: &str = "--encryptionSidecarPath";
@@ -38,24 +38,26 @@ async fn starts(lab: &mut Lab, setup: Setup) {
     lab.check().await;
 }
 
+async fn sidecar_without_the_flag(release: &'static str) {
+    let setup = Setup::all(release);
+    let mut lab = stopped(setup).await;
+    for kek in [Kek::Own, Kek::None] {
+        let unflagged = Setup {
+            enabled: false,
+            kek,
+            ..setup
+        };
+        lab.setups.insert(0, unflagged);
+        let wanted = "ErrSidecarPresentWithoutFlag";
+        lab.refuses_to_start(0, wanted, "--encryption-enabled")
+            .await;
+    }
+    starts(&mut lab, setup).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_without_the_flag() {
-    for release in ["6c", "6d", "6e", "6f"] {
-        let setup = Setup::all(release);
-        let mut lab = stopped(setup).await;
-        for kek in [Kek::Own, Kek::None] {
-            let unflagged = Setup {
-                enabled: false,
-                kek,
-                ..setup
-            };
-            lab.setups.insert(0, unflagged);
-            let wanted = "ErrSidecarPresentWithoutFlag";
-            lab.refuses_to_start(0, wanted, "--encryption-enabled")
-                .await;
-        }
-        starts(&mut lab, setup).await;
-    }
+    together(["6c", "6d", "6e", "6f"].map(sidecar_without_the_flag)).await;
     // A release without guards starts.
     let setup = Setup::all("6b");
     let mut lab = stopped(setup).await;
@@ -64,47 +66,51 @@ async fn a_sidecar_without_the_flag() {
     lab.check().await;
 }
 
+async fn flag_without_a_kek(release: &'static str) {
+    let setup = Setup::all(release);
+    let keyless = Setup {
+        kek: Kek::None,
+        ..setup
+    };
+    let mut lab = stopped(setup).await;
+    lab.setups.insert(0, keyless);
+    lab.refuses_to_start(0, "ErrKEKRequiredWithFlag", "--kekFile")
+        .await;
+    // It wins even over a sidecar that nobody can read.
+    let whole = fs::read(lab.sidecar_path(0)).expect("a sidecar");
+    fs::write(lab.sidecar_path(0), &whole[..40]).expect("a sidecar");
+    lab.refuses_to_start(0, "ErrKEKRequiredWithFlag", "--kekFile")
+        .await;
+    lab.setups.insert(0, setup);
+    lab.refuses_to_start(0, "parse sidecar", SIDECAR_FLAG).await;
+    fs::write(lab.sidecar_path(0), whole).expect("a sidecar");
+    starts(&mut lab, setup).await;
+    // Before there is any sidecar, too.
+    let mut lab = Lab::new(&[keyless]);
+    lab.refuses_to_start(0, "ErrKEKRequiredWithFlag", "--kekFile")
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_flag_without_a_kek() {
-    for release in ["6c", "6f"] {
-        let setup = Setup::all(release);
-        let keyless = Setup {
-            kek: Kek::None,
-            ..setup
-        };
-        let mut lab = stopped(setup).await;
-        lab.setups.insert(0, keyless);
-        lab.refuses_to_start(0, "ErrKEKRequiredWithFlag", "--kekFile")
-            .await;
-        // It wins even over a sidecar that nobody can read.
-        let whole = fs::read(lab.sidecar_path(0)).expect("a sidecar");
-        fs::write(lab.sidecar_path(0), &whole[..40]).expect("a sidecar");
-        lab.refuses_to_start(0, "ErrKEKRequiredWithFlag", "--kekFile")
-            .await;
-        lab.setups.insert(0, setup);
-        lab.refuses_to_start(0, "parse sidecar", SIDECAR_FLAG).await;
-        fs::write(lab.sidecar_path(0), whole).expect("a sidecar");
-        starts(&mut lab, setup).await;
-        // Before there is any sidecar, too.
-        let mut lab = Lab::new(&[keyless]);
-        lab.refuses_to_start(0, "ErrKEKRequiredWithFlag", "--kekFile")
-            .await;
-    }
+    together(["6c", "6f"].map(flag_without_a_kek)).await;
+}
+
+async fn foreign_kek(release: &'static str) {
+    let setup = Setup::all(release);
+    let mut lab = stopped(setup).await;
+    let other = Setup {
+        kek: Kek::Other,
+        ..setup
+    };
+    lab.setups.insert(0, other);
+    lab.refuses_to_start(0, "ErrKEKMismatch", "--kekFile").await;
+    starts(&mut lab, setup).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_clusters_kek() {
-    for release in ["6c", "6f"] {
-        let setup = Setup::all(release);
-        let mut lab = stopped(setup).await;
-        let other = Setup {
-            kek: Kek::Other,
-            ..setup
-        };
-        lab.setups.insert(0, other);
-        lab.refuses_to_start(0, "ErrKEKMismatch", "--kekFile").await;
-        starts(&mut lab, setup).await;
-    }
+    together(["6c", "6f"].map(foreign_kek)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -201,56 +207,62 @@ fn folders_do_not_sync(lab: &Lab) -> std::path::PathBuf {
     library
 }
 
+async fn folder_without_sync(release: &'static str) {
+    let setup = Setup::all(release);
+    let mut lab = stopped(setup).await;
+    let library = folders_do_not_sync(&lab);
+    let library = library.to_str().expect("UTF-8").to_owned();
+    lab.cluster.env.push(("LD_PRELOAD".to_owned(), library));
+    lab.refuses_to_start(0, "ErrUnsupportedFilesystem", SIDECAR_FLAG)
+        .await;
+    lab.cluster.env.clear();
+    starts(&mut lab, setup).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_that_cannot_be_synced() {
-    for release in ["6c", "6f"] {
-        let setup = Setup::all(release);
-        let mut lab = stopped(setup).await;
-        let library = folders_do_not_sync(&lab);
-        let library = library.to_str().expect("UTF-8").to_owned();
-        lab.cluster.env.push(("LD_PRELOAD".to_owned(), library));
-        lab.refuses_to_start(0, "ErrUnsupportedFilesystem", SIDECAR_FLAG)
-            .await;
-        lab.cluster.env.clear();
-        starts(&mut lab, setup).await;
-    }
+    together(["6c", "6f"].map(folder_without_sync)).await;
+}
+
+async fn used_up_epoch(release: &'static str) {
+    let setup = Setup::all(release);
+    let mut lab = stopped(setup).await;
+    let whole = fs::read(lab.sidecar_path(0)).expect("a sidecar");
+    lab.edit_sidecar(0, |sidecar| {
+        let id = sidecar["active"]["storage"].to_string();
+        sidecar["keys"][id]["local_epoch"] = 0xFFFF.into();
+    });
+    lab.refuses_to_start(0, "ErrLocalEpochExhausted", SIDECAR_FLAG)
+        .await;
+    fs::write(lab.sidecar_path(0), whole).expect("a sidecar");
+    starts(&mut lab, setup).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_epoch_that_is_used_up() {
-    for release in ["6c", "6f"] {
-        let setup = Setup::all(release);
-        let mut lab = stopped(setup).await;
-        let whole = fs::read(lab.sidecar_path(0)).expect("a sidecar");
-        lab.edit_sidecar(0, |sidecar| {
-            let id = sidecar["active"]["storage"].to_string();
-            sidecar["keys"][id]["local_epoch"] = 0xFFFF.into();
-        });
-        lab.refuses_to_start(0, "ErrLocalEpochExhausted", SIDECAR_FLAG)
-            .await;
-        fs::write(lab.sidecar_path(0), whole).expect("a sidecar");
+    together(["6c", "6f"].map(used_up_epoch)).await;
+}
+
+async fn older_sidecar(release: &'static str) {
+    let setup = Setup::all(release);
+    let mut lab = stopped(setup).await;
+    let (old, new) = (lab.cluster.dir().join("old"), lab.cluster.dir().join("new"));
+    copy_folder(&lab.sidecar_dir(0), &old);
+    for _ in 0..2 {
         starts(&mut lab, setup).await;
+        lab.cluster.kill(0);
     }
+    copy_folder(&lab.sidecar_dir(0), &new);
+    copy_folder(&old, &lab.sidecar_dir(0));
+    lab.refuses_to_start(0, "ErrLocalEpochRollback", SIDECAR_FLAG)
+        .await;
+    copy_folder(&new, &lab.sidecar_dir(0));
+    starts(&mut lab, setup).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_from_an_older_disk() {
-    for release in ["6d", "6f"] {
-        let setup = Setup::all(release);
-        let mut lab = stopped(setup).await;
-        let (old, new) = (lab.cluster.dir().join("old"), lab.cluster.dir().join("new"));
-        copy_folder(&lab.sidecar_dir(0), &old);
-        for _ in 0..2 {
-            starts(&mut lab, setup).await;
-            lab.cluster.kill(0);
-        }
-        copy_folder(&lab.sidecar_dir(0), &new);
-        copy_folder(&old, &lab.sidecar_dir(0));
-        lab.refuses_to_start(0, "ErrLocalEpochRollback", SIDECAR_FLAG)
-            .await;
-        copy_folder(&new, &lab.sidecar_dir(0));
-        starts(&mut lab, setup).await;
-    }
+    together(["6d", "6f"].map(older_sidecar)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

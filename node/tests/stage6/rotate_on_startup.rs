@@ -1,6 +1,6 @@
 //! Stage 6F: a rotation asked for at start, at most once per leadership, by leaders only.
 
-use crate::kit::{Lab, Purpose, Setup, wait};
+use crate::kit::{Lab, Purpose, Setup, together, wait};
 
 const ALL: Setup = Setup::all("6f");
 const ROTATING: Setup = Setup {
@@ -137,18 +137,20 @@ async fn a_request_before_bootstrap_expires_quietly() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_earlier_release_ignores_the_request() {
-    for release in ["6b", "6c", "6d", "6e"] {
-        let setup = Setup::all(release);
-        let mut lab = Lab::started(1, setup).await;
-        lab.bootstrap().await;
-        lab.settle().await;
-        let rotating = Setup {
-            rotate_on_startup: true,
-            ..setup
-        };
-        lab.restart_as(0, rotating);
-        lab.settle().await;
-        lab.write("later", 5).await;
-        assert_eq!(keys(&lab, 0), 2, "{release} rotated");
-    }
+    together(["6b", "6c", "6d", "6e"].map(ignores)).await;
+}
+
+async fn ignores(release: &'static str) {
+    let setup = Setup::all(release);
+    let mut lab = Lab::started(1, setup).await;
+    lab.bootstrap().await;
+    lab.settle().await;
+    let rotating = Setup {
+        rotate_on_startup: true,
+        ..setup
+    };
+    lab.restart_as(0, rotating);
+    lab.settle().await;
+    lab.write("later", 5).await;
+    assert_eq!(keys(&lab, 0), 2, "{release} rotated");
 }

@@ -3,13 +3,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::kit::sidecar::copy_folder;
-use crate::kit::{Call, Kek, Lab, Purpose, Refused, Setup, disk, keys};
+use crate::kit::{Call, Kek, Lab, Purpose, Refused, Setup, disk, keys, together};
 
 const GATE: Refused =
     Refused::precondition(&["encryption: proposer is not configured on this node"]);
 const ANY: Refused = Refused::precondition(&[]);
 
-async fn refuses_every_mutator(setup: Setup, how: &Refused) {
+async fn refuses_every_mutator(setup: Setup, how: &'static Refused) {
     println!("{setup:?}");
     let mut lab = Lab::started(1, setup).await;
     for call in lab.every_mutator().await {
@@ -28,29 +28,31 @@ async fn stages_5d_and_6a_refuse_every_mutator_whatever_the_flags() {
             rotate_on_startup: true,
             ..all
         };
-        for setup in [Setup::bare(release), all, rotating] {
-            refuses_every_mutator(setup, &ANY).await;
-        }
+        let setups = [Setup::bare(release), all, rotating];
+        together(setups.map(|setup| refuses_every_mutator(setup, &ANY))).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stage_5d_halts_at_every_encryption_entry() {
-    for payload in [
+    let payloads = [
         disk::registration(7, 1, 0),
         disk::bootstrap((7, &[7; 60]), (8, &[8; 60]), 1),
         disk::rotation(7, &[7; 60], 1),
-    ] {
-        let mut lab = Lab::started(1, Setup::all("5d")).await;
-        lab.write("before", 5).await;
-        lab.cluster.kill(0);
-        let index = disk::append(&lab.data_dir(0), &payload);
-        for _ in 0..2 {
-            lab.start(0);
-            lab.halts(0, index, "FSM apply failed; halting apply").await;
-        }
-        assert_eq!(lab.sidecar(0), None);
+    ];
+    together(payloads.map(stage_5d_halts)).await;
+}
+
+async fn stage_5d_halts(payload: Vec<u8>) {
+    let mut lab = Lab::started(1, Setup::all("5d")).await;
+    lab.write("before", 5).await;
+    lab.cluster.kill(0);
+    let index = disk::append(&lab.data_dir(0), &payload);
+    for _ in 0..2 {
+        lab.start(0);
+        lab.halts(0, index, "FSM apply failed; halting apply").await;
     }
+    assert_eq!(lab.sidecar(0), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,35 +93,40 @@ async fn stage_6a_registration_inserts_advances_or_halts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stage_6a_halts_at_bootstrap_and_rotation_and_6b_takes_them_up() {
-    let all_6a = Setup::all("6a");
-    for setup in [Setup::bare("6a"), all_6a] {
-        let mut lab = Lab::started(1, setup).await;
-        lab.write("before", 5).await;
-        lab.cluster.kill(0);
-        let ((storage, wrapped_storage), (raft, wrapped_raft)) = (lab.new_dek(), lab.new_dek());
-        let bootstrap = disk::bootstrap(
-            (storage, &wrapped_storage),
-            (raft, &wrapped_raft),
-            lab.full_node_id(0),
-        );
-        let index = disk::append(&lab.data_dir(0), &bootstrap);
-        for _ in 0..2 {
-            lab.start(0);
-            lab.halts(0, index, "ErrKEKNotConfigured").await;
-        }
-        assert_eq!(lab.sidecar(0), None);
-        assert!(disk::writers(&lab.data_dir(0)).is_empty());
-        lab.restart_as(0, Setup::all("6b"));
-        lab.settle().await;
-        let sidecar = lab.keys_of(0);
-        assert_eq!(
-            (sidecar.active.storage, sidecar.active.raft),
-            (storage, raft)
-        );
-        assert_eq!(sidecar.raft_applied_index, index);
-        lab.check().await;
+    together([Setup::bare("6a"), Setup::all("6a")].map(bootstrap_on_6a)).await;
+}
+
+async fn bootstrap_on_6a(setup: Setup) {
+    let mut lab = Lab::started(1, setup).await;
+    lab.write("before", 5).await;
+    lab.cluster.kill(0);
+    let ((storage, wrapped_storage), (raft, wrapped_raft)) = (lab.new_dek(), lab.new_dek());
+    let bootstrap = disk::bootstrap(
+        (storage, &wrapped_storage),
+        (raft, &wrapped_raft),
+        lab.full_node_id(0),
+    );
+    let index = disk::append(&lab.data_dir(0), &bootstrap);
+    for _ in 0..2 {
+        lab.start(0);
+        lab.halts(0, index, "ErrKEKNotConfigured").await;
     }
-    let mut lab = Lab::started(1, all_6a).await;
+    assert_eq!(lab.sidecar(0), None);
+    assert!(disk::writers(&lab.data_dir(0)).is_empty());
+    lab.restart_as(0, Setup::all("6b"));
+    lab.settle().await;
+    let sidecar = lab.keys_of(0);
+    assert_eq!(
+        (sidecar.active.storage, sidecar.active.raft),
+        (storage, raft)
+    );
+    assert_eq!(sidecar.raft_applied_index, index);
+    lab.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stage_6a_halts_at_rotation() {
+    let mut lab = Lab::started(1, Setup::all("6a")).await;
     lab.cluster.kill(0);
     let (dek, wrapped) = lab.new_dek();
     let rotation = disk::rotation(dek, &wrapped, lab.full_node_id(0));
@@ -132,19 +139,19 @@ async fn stage_6a_halts_at_bootstrap_and_rotation_and_6b_takes_them_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stage_6b_mutates_only_with_flag_kek_and_sidecar_path() {
-    for combination in 0..7_u8 {
-        let setup = Setup {
-            enabled: combination & 1 != 0,
-            kek: if combination & 2 != 0 {
-                Kek::Own
-            } else {
-                Kek::None
-            },
-            sidecar: combination & 4 != 0,
-            ..Setup::bare("6b")
-        };
-        refuses_every_mutator(setup, &GATE).await;
-    }
+    let setup = |combination: u8| Setup {
+        enabled: combination & 1 != 0,
+        kek: if combination & 2 != 0 {
+            Kek::Own
+        } else {
+            Kek::None
+        },
+        sidecar: combination & 4 != 0,
+        ..Setup::bare("6b")
+    };
+    let refuses = |combination| refuses_every_mutator(setup(combination), &GATE);
+    together((0..4).map(refuses)).await;
+    together((4..7).map(refuses)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,21 +219,21 @@ async fn stage_6b_bootstraps_and_rotates_on_every_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cutover_is_refused_before_its_stage() {
-    for (release, purposes) in [
-        ("6b", &[Purpose::Storage, Purpose::Raft][..]),
-        ("6c", &[Purpose::Storage, Purpose::Raft]),
-        ("6d", &[Purpose::Raft]),
-    ] {
-        let mut lab = Lab::started(1, Setup::all(release)).await;
-        lab.bootstrap().await;
-        if release == "6d" {
-            lab.enable(Purpose::Storage).await;
-        }
-        lab.settle().await;
-        for purpose in purposes {
-            println!("{release} {purpose:?}");
-            lab.refused(&lab.enable_call(*purpose).await, &ANY).await;
-        }
+    let both = &[Purpose::Storage, Purpose::Raft][..];
+    let cases = [("6b", both), ("6c", both), ("6d", &[Purpose::Raft])];
+    together(cases.map(|(release, purposes)| cutovers_are_refused(release, purposes))).await;
+}
+
+async fn cutovers_are_refused(release: &'static str, purposes: &[Purpose]) {
+    let mut lab = Lab::started(1, Setup::all(release)).await;
+    lab.bootstrap().await;
+    if release == "6d" {
+        lab.enable(Purpose::Storage).await;
+    }
+    lab.settle().await;
+    for purpose in purposes {
+        println!("{release} {purpose:?}");
+        lab.refused(&lab.enable_call(*purpose).await, &ANY).await;
     }
 }
 

@@ -283,6 +283,11 @@ pub fn slow(what: &str) -> bool {
     asked
 }
 
+/// Runs clusters side by side: they mostly wait for elections.
+pub async fn together<F: Future<Output = ()>>(all: impl IntoIterator<Item = F>) {
+    futures_util::future::join_all(all).await;
+}
+
 /// Asks again until it holds; the last reason why not goes into the failure.
 pub async fn wait(what: &str, mut holds: impl AsyncFnMut() -> Result<(), String>) {
     let deadline = Instant::now() + PATIENCE;
