@@ -12,6 +12,7 @@ use raft::eraftpb::EntryType;
 
 use super::EngineError;
 use super::Refusal;
+use super::apply::halt;
 use super::driver::Driver;
 use super::handle::{Answer, Applied, KeysApplied};
 use super::pending::Waiter;
@@ -156,7 +157,7 @@ impl Driver {
     ) -> Result<(), EngineError> {
         let preview = match self.preview()? {
             Ok(preview) => preview,
-            Err(text) => {
+            Err((_, text)) => {
                 let _ = answer.send(Err(Refusal::Refused(text)));
                 return Ok(());
             }
@@ -247,8 +248,13 @@ impl Driver {
         if !self.is_leader() {
             return Ok(());
         }
-        let Ok(preview) = self.preview()? else {
-            return Ok(());
+        let preview = match self.preview()? {
+            Ok(preview) => preview,
+            // It would wait for its own row in front of an entry that nobody can pass.
+            Err((index, reason)) if index <= self.node.raft.raft_log.committed => {
+                return Err(halt(index, reason));
+            }
+            Err(_) => return Ok(()),
         };
         let mut wanted = self.encryption.missing_registrations();
         let raft = preview.state.active.raft;
@@ -286,8 +292,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The state at the end of the log, or why it can't be told.
-    fn preview(&mut self) -> Result<Result<Preview, String>, EngineError> {
+    /// The state at the end of the log, or the entry that can't be applied and why.
+    fn preview(&mut self) -> Result<Result<Preview, (u64, String)>, EngineError> {
         let mut preview = Preview {
             state: (*self.fsm.keys()).clone(),
             rows: BTreeMap::new(),
@@ -304,7 +310,7 @@ impl Driver {
             let keys = match self.open(&preview.state, &entry) {
                 Ok((_, Payload::Keys(keys))) => keys,
                 Ok(_) => continue,
-                Err(text) => return Ok(Err(text)),
+                Err(text) => return Ok(Err((entry.index, text))),
             };
             let writer = |slot| preview.writer(&self.fsm, slot);
             let index = entry.index;
@@ -320,7 +326,7 @@ impl Driver {
                         .rows
                         .extend(rows.map(|(slot, writer)| (slot, (writer, index))));
                 }
-                Err(ApplyError::Halt(text)) => return Ok(Err(text)),
+                Err(ApplyError::Halt(text)) => return Ok(Err((index, text))),
                 Err(ApplyError::Fsm(error)) => return Err(error.into()),
             }
         }

@@ -173,6 +173,13 @@ fn check_batch(
             Registration::Collision(known) => return refuse(collision(row, known)),
             _ => {}
         }
+        // No process has a later epoch before there are keys, and could register below it.
+        if row.local_epoch != 0 {
+            return refuse(format!(
+                "writer_batch must have every member at local_epoch 0: {:#x} has {}",
+                row.full_node_id, row.local_epoch
+            ));
+        }
     }
     for (id, peer) in members {
         if !rows.iter().any(|row| row.full_node_id == *id) {

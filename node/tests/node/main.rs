@@ -7,5 +7,6 @@ mod encryption;
 mod faults;
 mod health;
 mod membership;
+mod shortcuts;
 mod start;
 mod strict;

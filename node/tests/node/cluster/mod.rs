@@ -1,8 +1,9 @@
 //! Real clusters for the tests: one process per node, on loopback addresses no other
 //! test uses, gone when the test ends.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -23,14 +24,16 @@ use tonic::transport::Channel;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const GRPC: u16 = 20_051;
 const REDIS: u16 = 20_379;
-const HTTP: u16 = 20_080;
+pub const HTTP: u16 = 20_080;
 
-/// Nodes `n1`, `n2`, … and their processes. Indices count from 0.
+/// Nodes `n1`, `n2`, … (unless named otherwise) and their processes. Indices count from 0.
 pub struct Cluster {
     dir: TempDir,
     subnet: (u8, u8),
-    members: usize,
+    pub members: usize,
     processes: Vec<Option<Child>>,
+    /// Other names than `n1`, `n2`, … by index.
+    pub names: BTreeMap<usize, String>,
     /// More arguments for every node started from now on.
     pub args: Vec<String>,
     /// More environment for every node started from now on.
@@ -47,17 +50,10 @@ impl Cluster {
             subnet: (random[0] | 1, random[1]),
             members,
             processes: Vec::new(),
+            names: BTreeMap::new(),
             args: Vec::new(),
             env: Vec::new(),
         }
-    }
-
-    /// A cluster of `members` voters, started, with a leader.
-    pub async fn started(members: usize) -> Self {
-        let mut cluster = Self::new(members);
-        cluster.start_all();
-        cluster.leader().await;
-        cluster
     }
 
     pub fn ip(&self, node: usize) -> String {
@@ -68,33 +64,34 @@ impl Cluster {
         format!("{}:{GRPC}", self.ip(node))
     }
 
-    pub fn http(&self, node: usize) -> String {
-        format!("http://{}:{HTTP}", self.ip(node))
-    }
-
     pub fn redis_url(&self, node: usize) -> String {
         format!("redis://{}:{REDIS}", self.ip(node))
     }
 
+    /// The node's `--raftId`.
+    pub fn name(&self, node: usize) -> String {
+        let named = self.names.get(&node).cloned();
+        named.unwrap_or_else(|| format!("n{}", node + 1))
+    }
+
+    /// Everything of this cluster lies below.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub fn data_dir(&self, node: usize) -> PathBuf {
-        let id = format!("n{}", node + 1);
-        self.dir.path().join(&id).join(&id)
+        let id = self.name(node);
+        self.dir().join(&id).join(&id)
     }
 
     pub fn member_list(&self, nodes: usize) -> String {
-        let member = |node| format!("n{}={}", node + 1, self.grpc(node));
+        let member = |node| format!("{}={}", self.name(node), self.grpc(node));
         (0..nodes).map(member).collect::<Vec<_>>().join(",")
     }
 
     pub fn log(&self, node: usize) -> String {
-        let path = self.dir.path().join(format!("n{}.log", node + 1));
+        let path = self.dir().join(self.name(node) + ".log");
         std::fs::read_to_string(path).unwrap_or_default()
-    }
-
-    pub fn start_all(&mut self) {
-        for node in 0..self.members {
-            self.start(node);
-        }
     }
 
     /// Starts a voter of the cluster (again).
@@ -105,18 +102,18 @@ impl Cluster {
 
     /// Starts a node with its addresses, the common arguments, and these.
     pub fn start_with(&mut self, node: usize, more: &[&str]) {
-        let id = format!("n{}", node + 1);
+        let id = self.name(node);
         let log = File::options()
             .create(true)
             .append(true)
-            .open(self.dir.path().join(format!("{id}.log")))
+            .open(self.dir().join(format!("{id}.log")))
             .expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_keyquake-node"))
             .args(["--raftId", &id, "--address", &self.grpc(node)])
             .args(["--redisAddress", &format!("{}:{REDIS}", self.ip(node))])
             .args(["--dynamoAddress", &format!("{}:{HTTP}", self.ip(node))])
             .arg("--raftDataDir")
-            .arg(self.dir.path().join(&id))
+            .arg(self.dir().join(&id))
             .args(more)
             .args(&self.args)
             .envs(self.env.iter().map(|(k, v)| (k, v)))
