@@ -10,4 +10,4 @@ mod system;
 
 pub use elastickv::{Elastickv, Reference};
 pub use leader_watch::LeaderWatch;
-pub use system::{System, SystemError, SystemName, SystemOptions, system};
+pub use system::{NodeChange, System, SystemError, SystemName, SystemOptions, system};

@@ -42,11 +42,10 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     let cluster = {
         let mut interrupted = stopped.clone();
         tokio::select! {
-            cluster = stage.raise() => cluster?,
+            cluster = begin(stage) => cluster?,
             _ = interrupted.wait_for(|stop| *stop) => anyhow::bail!("stopped before the cluster served: there is nothing to judge"),
         }
     };
-    stage.phase_done("start");
     let leader = Arc::new(LeaderWatch::start(
         stage.system.clone(),
         stage.specs.clone(),
@@ -87,6 +86,14 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
         .context("failed to finish the history")?;
     stage.phase_done("final");
     Ok(())
+}
+
+/// Brings the cluster to where the workloads begin.
+async fn begin(stage: &mut Stage) -> anyhow::Result<Arc<Cluster>> {
+    let cluster = stage.raise().await?;
+    stage.phase_done("start");
+    stage.encrypt().await?;
+    Ok(cluster)
 }
 
 /// Workloads and nemesis side by side, for the plan's time or until stopped.

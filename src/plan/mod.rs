@@ -1,6 +1,8 @@
 //! The plan: everything a run does, explicit, in one file that a person can
 //! read, change and run again (`docs/formats.md`).
 
+mod encryption;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use keyquake_systems::SystemName;
 use keyquake_workloads::{WorkloadName, WorkloadOptions};
 use serde::{Deserialize, Serialize};
 
+pub use self::encryption::Encryption;
 use crate::cli::{NetworkArg, ShapeArgs, SystemArg};
 
 /// The version of the plan's format that this binary writes and reads.
@@ -56,6 +59,9 @@ pub struct ClusterPlan {
     /// The release of every node that `releases` does not name.
     #[serde(default = "default_release")]
     pub release: String,
+    /// How much of its encryption is in force when the workloads begin.
+    #[serde(default)]
+    pub encryption: Encryption,
     /// On loopback: the first port to use. Left out, free ports are looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_port: Option<u16>,
@@ -107,6 +113,7 @@ impl Plan {
                     NetworkArg::Loopback => NetworkMode::Loopback,
                 },
                 release,
+                encryption: shape.encryption,
                 first_port: shape.first_port,
                 bugs: shape.bug.clone(),
                 releases,
@@ -146,6 +153,11 @@ impl Plan {
     /// The plan as the text of `plan.toml`.
     pub fn to_toml(&self) -> anyhow::Result<String> {
         Ok(toml::to_string(self)?)
+    }
+
+    /// Whether the run needs keys.
+    pub fn needs_keys(&self) -> bool {
+        self.cluster.encryption != Encryption::Off
     }
 
     /// Whether some fault of the plan cuts links between nodes.
