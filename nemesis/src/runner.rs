@@ -68,9 +68,9 @@ pub async fn run(
         stage: Stage {
             cluster: &cluster,
             health: around.health,
+            leader: around.leader,
             operator: around.operator,
         },
-        leader: around.leader,
         sink,
         active,
     };
@@ -102,7 +102,6 @@ async fn stopped_before(moment: Instant, stop: &mut watch::Receiver<bool>) -> bo
 
 struct Runner<'a> {
     stage: Stage<'a>,
-    leader: &'a dyn LeaderFinder,
     sink: &'a dyn FaultSink,
     active: &'a ActiveFaults,
 }
@@ -155,7 +154,8 @@ impl Runner<'_> {
         let (mut step, evidence) = self.apply(fault.as_mut()).await;
         story.say(step, evidence);
         let mut to_the_end = String::new();
-        if step == Step::Effective {
+        // A step stays, so there is nothing to hold.
+        if step == Step::Effective && !hold.is_zero() {
             match self.hold(fault.as_mut(), hold, stop).await {
                 Ok(evidence) => to_the_end = format!("to the end {evidence}; healed: "),
                 Err(reason) => {
@@ -252,7 +252,7 @@ impl Runner<'_> {
         let mut ask = tokio::time::interval(ASK_EVERY);
         loop {
             ask.tick().await;
-            let asked = tokio::time::timeout_at(deadline.into(), self.leader.leader()).await;
+            let asked = tokio::time::timeout_at(deadline.into(), self.stage.leader.leader()).await;
             match asked.ok().flatten() {
                 Some(leader) if leader < size => return Ok(leader),
                 _ if Instant::now() >= deadline => {

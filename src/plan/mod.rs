@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use keyquake_cluster::{NetworkKind, NetworkMode};
-use keyquake_nemesis::{FaultName, PlannedFault};
+use keyquake_nemesis::{Details, FaultName, PlannedFault, Switch};
 use keyquake_systems::SystemName;
 use keyquake_workloads::{WorkloadName, WorkloadOptions};
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ impl Plan {
         let enabled = match shape.faults.as_slice() {
             [] => FaultName::ALL
                 .into_iter()
-                .filter(|fault| links || !fault.info().needs_links)
+                .filter(|fault| !fault.info().step && (links || !fault.info().needs_links))
                 .collect(),
             named => fault_names(named)?,
         };
@@ -157,7 +157,12 @@ impl Plan {
 
     /// Whether the run needs keys.
     pub fn needs_keys(&self) -> bool {
-        self.cluster.encryption != Encryption::Off
+        let turns = |step: &PlannedFault| match &step.details {
+            Details::Roll(roll) => roll.encryption == Some(Switch::On),
+            Details::Admin(_) => true,
+            Details::None => false,
+        };
+        self.cluster.encryption != Encryption::Off || self.faults.iter().any(turns)
     }
 
     /// Whether some fault of the plan cuts links between nodes.
@@ -227,6 +232,10 @@ fn fault_names(words: &[String]) -> anyhow::Result<Vec<FaultName>> {
     let mut names = Vec::new();
     for word in words {
         for name in FaultName::family(word)? {
+            ensure!(
+                !name.info().step,
+                "`{name}` is a step and can't be drawn: write it into a plan (docs/faults.md)"
+            );
             if !names.contains(&name) {
                 names.push(name);
             }

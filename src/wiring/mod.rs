@@ -1,5 +1,6 @@
 //! The small pieces that join rooms which don't know each other.
 
+mod operator;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ use keyquake_judge::Expectations;
 use keyquake_nemesis::{FaultRecord, FaultSink, Health, LeaderFinder, Step};
 use keyquake_systems::System;
 use keyquake_workloads::{FaultRecord as Recorded, Recorder};
-pub use words::check_words;
+
+pub use self::operator::Hands;
+pub use self::words::check_words;
 
 use crate::plan::Plan;
 

@@ -24,18 +24,36 @@ use keyquake_cluster::{Cluster, node_name};
 
 use crate::catalogue::FaultName;
 use crate::operator::Operator;
-use crate::runner::Health;
+use crate::runner::{Health, LeaderFinder};
 use crate::schedule::{Details, PlannedFault};
 use crate::target::Target;
 
 /// How long undoing a fault may take before it counts as failed.
 pub(crate) const HEAL_WITHIN: Duration = Duration::from_secs(30);
 
+/// How often a question is asked again meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
 /// What faults act on.
 pub(crate) struct Stage<'a> {
     pub(crate) cluster: &'a Arc<Cluster>,
     pub(crate) health: &'a dyn Health,
+    pub(crate) leader: &'a dyn LeaderFinder,
     pub(crate) operator: &'a dyn Operator,
+}
+
+impl Stage<'_> {
+    /// The name of who leads, once somebody does.
+    async fn someone_leads(&self, deadline: Instant) -> Result<String, String> {
+        loop {
+            let asked = tokio::time::timeout_at(deadline.into(), self.leader.leader()).await;
+            match asked.ok().flatten() {
+                Some(leader) => return Ok(self.cluster.id(leader).to_owned()),
+                None if Instant::now() >= deadline => return Err("nobody leads since".to_owned()),
+                None => tokio::time::sleep(ASK_EVERY).await,
+            }
+        }
+    }
 }
 
 /// One fault, aimed. Each step gives what was seen, or what is wrong.

@@ -1,5 +1,5 @@
 //! `roll`: nodes stopped and started again on another release or with other flags, one after
-//! another, each only when the one before serves. A step: it stays.
+//! another, each only when the one before serves and the cluster is led. A step: it stays.
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeStatus;
@@ -12,7 +12,7 @@ use crate::target::Target;
 
 pub(crate) const INFO: FaultInfo = FaultInfo {
     name: FaultName::Roll,
-    does: "stops nodes and starts them again on another release, or with the flags of encryption on or off, one after another, each once the one before serves; they stay so",
+    does: "stops nodes and starts them again on another release, or with the flags of encryption on or off, one after another, each once the one before serves and somebody leads; they stay so",
     needs: "a plan that names it; another release needs a store that has several (the reference store)",
     proves: "each node's new process serves, and says itself that it is of that release and capable of encryption or not",
     nodes_min: 1,
@@ -60,12 +60,12 @@ impl Roll {
             )),
         };
         ready.map_err(|error| format!("{how}, but doesn't serve: {error}"))?;
-        let served = begun.elapsed().as_millis();
+        let how = format!("{how}, serves after {} ms", begun.elapsed().as_millis());
         let said = stage.operator.check_rolled(node, &self.change).await;
-        match said {
-            Ok(said) => Ok((pid, format!("{how}, serves after {served} ms: {said}"))),
-            Err(error) => Err(format!("{how}, serves after {served} ms, but {error}")),
-        }
+        let said = said.map_err(|error| format!("{how}, but {error}"))?;
+        let leader = stage.someone_leads(begun + HEAL_WITHIN).await;
+        let leader = leader.map_err(|error| format!("{how} ({said}), but {error}"))?;
+        Ok((pid, format!("{how} ({said}), and {leader} leads")))
     }
 }
 

@@ -45,12 +45,15 @@ pub fn roll_takes_effect() {
             before[2], after[2]
         );
         assert!(effective.starts_with(&first), "{effective}");
-        for piece in ["ms: serving as 6b; n1 was test", "; n3 runs; n1 runs"] {
+        for piece in [
+            "ms (serving as 6b), and n2 leads; n1 was test",
+            "; n3 runs; n1 runs",
+        ] {
             assert!(effective.contains(piece), "{effective}");
         }
         let healed = records.evidence(Step::Healed);
         assert!(
-            healed.contains("nothing to undo: n3 is running"),
+            healed.starts_with("nothing to undo: n3 is running"),
             "{healed}"
         );
         assert_eq!(release(&fixture, 0).await, "6b");
