@@ -14,7 +14,7 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
     name: FaultName::Roll,
     does: "stops nodes and starts them again on another release, or with the flags of encryption on or off, one after another, each once the one before serves and somebody leads; they stay so",
     needs: "a plan that names it; another release needs a store that has several (the reference store)",
-    proves: "each node's new process serves, and says itself that it is of that release and capable of encryption or not",
+    proves: "each node's new process serves, and says itself that it is of that release, and has a sidecar path or not",
     nodes_min: 1,
     needs_links: false,
     step: true,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyquake_cluster::NodeSpec;
 
 use super::addresses::{self, GRPC};
-use super::encryption::{AdminClient, CapabilityReport, KeyFiles};
+use super::encryption::{AdminClient, Answer, KeyFiles, NotAccepted, Refusal, SidecarStateReport};
 use crate::system::{NodeChange, SystemError, SystemName};
 
 const RELEASE: &str = "--release=";
@@ -80,31 +80,34 @@ pub(super) async fn check(
     change: &NodeChange,
 ) -> Result<String, String> {
     let client = AdminClient::new(addresses::of(node, GRPC).to_string(), ASK_TIMEOUT);
-    let report = client
-        .capability()
-        .await
-        .map_err(|error| format!("it does not say what it is: {error}"))?;
-    fits(name, &report, change)
+    let unsaid = |error: NotAccepted| format!("it does not say what it is: {error}");
+    let build = client.capability().await.map_err(unsaid)?.build_sha;
+    let path = has_path(client.sidecar_state().await).map_err(unsaid)?;
+    fits(name, &build, path, change)
 }
 
-/// The reference store names its release in its build; every store says whether it is capable.
-fn fits(
-    name: SystemName,
-    report: &CapabilityReport,
-    change: &NodeChange,
-) -> Result<String, String> {
-    let capable = if report.encryption_capable {
-        "capable of encryption"
-    } else {
-        "not capable of encryption"
-    };
-    let said = format!("build {}, {capable}", report.build_sha);
+/// Whether a node was given a sidecar path, by its answer about its keys: the one flag that
+/// every release tells about, with keys and without.
+fn has_path(state: Answer<SidecarStateReport>) -> Answer<bool> {
+    match state {
+        Ok(_) => Ok(true),
+        Err(NotAccepted::Refused { refusal, text }) => match refusal {
+            Refusal::SidecarPathNotConfigured => Ok(false),
+            Refusal::SidecarMissing | Refusal::SidecarUnreadable => Ok(true),
+            _ => Err(NotAccepted::Refused { refusal, text }),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// The reference store names its release in its build.
+fn fits(name: SystemName, build: &str, path: bool, change: &NodeChange) -> Result<String, String> {
+    let has = if path { "a" } else { "no" };
+    let said = format!("build {build}, {has} sidecar path");
     let release = change.release.as_deref();
     let other_release = name == SystemName::Reference
-        && release.is_some_and(|release| report.build_sha.rsplit('-').next() != Some(release));
-    let other_flags = change
-        .encryption
-        .is_some_and(|on| on != report.encryption_capable);
+        && release.is_some_and(|release| build.rsplit('-').next() != Some(release));
+    let other_flags = change.encryption.is_some_and(|on| on != path);
     if other_release || other_flags {
         Err(format!("it says it is {said}"))
     } else {
@@ -190,30 +193,39 @@ mod tests {
 
     #[test]
     fn a_node_that_is_something_else_is_seen() {
-        let report = |build: &str, encryption_capable| CapabilityReport {
-            build_sha: build.to_owned(),
-            encryption_capable,
-            ..CapabilityReport::default()
-        };
-        let six_b = report("keyquake-0.1.0-6b", true);
+        let six_b = "keyquake-0.1.0-6b";
         let to = |release_name: &str, on| NodeChange {
             encryption: Some(on),
             ..release(release_name)
         };
-        let fits = |report, change: &NodeChange| fits(SystemName::Reference, report, change);
+        let fits =
+            |build, path, change: &NodeChange| fits(SystemName::Reference, build, path, change);
         assert_eq!(
-            fits(&six_b, &to("6b", true)).unwrap(),
-            "build keyquake-0.1.0-6b, capable of encryption"
+            fits(six_b, true, &to("6b", true)).unwrap(),
+            "build keyquake-0.1.0-6b, a sidecar path"
         );
         for wrong in [to("6c", true), to("6b", false), to("b", true)] {
-            assert!(fits(&six_b, &wrong).is_err(), "{wrong:?}");
+            assert!(fits(six_b, true, &wrong).is_err(), "{wrong:?}");
         }
-        let plain = report("keyquake-0.1.0-5d", false);
-        let error = fits(&plain, &to("5d", true)).unwrap_err();
-        assert!(error.ends_with("5d, not capable of encryption"), "{error}");
+        let error = fits("keyquake-0.1.0-5d", false, &to("5d", true)).unwrap_err();
+        assert!(error.ends_with("5d, no sidecar path"), "{error}");
         // elastickv's build is a commit, which names no release.
-        let commit = report("d9a031d0", true);
-        assert!(super::fits(SystemName::Elastickv, &commit, &encryption(true)).is_ok());
+        assert!(super::fits(SystemName::Elastickv, "d9a031d0", true, &encryption(true)).is_ok());
+    }
+
+    #[test]
+    fn the_path_is_known_by_the_answer_about_keys() {
+        let refused = |refusal| {
+            Err(NotAccepted::Refused {
+                refusal,
+                text: String::new(),
+            })
+        };
+        assert_eq!(has_path(Ok(SidecarStateReport::default())), Ok(true));
+        assert_eq!(has_path(refused(Refusal::SidecarMissing)), Ok(true));
+        let not_given = refused(Refusal::SidecarPathNotConfigured);
+        assert_eq!(has_path(not_given), Ok(false));
+        assert!(has_path(refused(Refusal::CallUnknown)).is_err());
     }
 
     #[tokio::test]
