@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::admin::words::AdminArgs;
+use crate::plan::Encryption;
 
 /// Fault injection for replicated key-value stores that encrypt their disks.
 #[derive(Parser)]
@@ -47,7 +48,7 @@ pub struct RunArgs {
     pub shape: ShapeArgs,
     /// Run this plan instead of drawing one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "time", "nodes", "workload", "faults", "rate",
-        "clients", "protocol", "target", "system", "release", "bug", "network", "first_port", "cas"])]
+        "clients", "protocol", "target", "system", "release", "encryption", "bug", "network", "first_port", "cas"])]
     pub plan: Option<PathBuf>,
     /// The server to start, for a system that is not built in
     #[arg(long, value_name = "PATH")]
@@ -110,6 +111,9 @@ pub struct ShapeArgs {
     /// The release to run: one for all (`6b`) or one per node (`n1=6a,n2=6b`)
     #[arg(long, value_name = "RELEASE", value_delimiter = ',')]
     pub release: Vec<String>,
+    /// How much of its encryption the cluster has in force when the workloads begin
+    #[arg(long, value_enum, default_value_t)]
+    pub encryption: Encryption,
     /// Switch on a seeded bug of the reference store (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub bug: Vec<String>,

@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 mod host;
 mod judging;
+mod keys;
 mod plan;
 mod progress;
 mod wiring;

@@ -12,6 +12,8 @@ pub struct ActiveFault {
     pub fault: u32,
     /// Its name.
     pub name: FaultName,
+    /// The same with what a step does.
+    pub title: String,
     /// The nodes it is aimed at.
     pub nodes: Vec<u16>,
     /// Since when.

@@ -24,6 +24,10 @@ pub enum FaultName {
     PartitionMajorityRing,
     /// `partition-one-way`
     PartitionOneWay,
+    /// `roll`
+    Roll,
+    /// `admin`
+    Admin,
 }
 
 /// What there is to know about a fault.
@@ -41,16 +45,21 @@ pub struct FaultInfo {
     pub nodes_min: u16,
     /// Whether it needs links that can be cut.
     pub needs_links: bool,
+    /// Whether it is a step that stays, rather than something held and healed. Steps are never
+    /// drawn: only a plan names them.
+    pub step: bool,
 }
 
 /// Every fault, in the order of [`FaultName`].
-static CATALOGUE: [FaultInfo; 6] = [
+static CATALOGUE: [FaultInfo; 8] = [
     faults::kill::INFO,
     faults::pause::INFO,
     faults::partition_one::INFO,
     faults::partition_halves::INFO,
     faults::partition_majority_ring::INFO,
     faults::partition_one_way::INFO,
+    faults::roll::INFO,
+    faults::admin::INFO,
 ];
 
 /// Every fault: what it does, needs and proves.
@@ -71,13 +80,15 @@ fn known() -> String {
 
 impl FaultName {
     /// All of them.
-    pub const ALL: [FaultName; 6] = [
+    pub const ALL: [FaultName; 8] = [
         FaultName::Kill,
         FaultName::Pause,
         FaultName::PartitionOne,
         FaultName::PartitionHalves,
         FaultName::PartitionMajorityRing,
         FaultName::PartitionOneWay,
+        FaultName::Roll,
+        FaultName::Admin,
     ];
 
     /// The name, as plans spell it.
@@ -89,6 +100,8 @@ impl FaultName {
             FaultName::PartitionHalves => "partition-halves",
             FaultName::PartitionMajorityRing => "partition-majority-ring",
             FaultName::PartitionOneWay => "partition-one-way",
+            FaultName::Roll => "roll",
+            FaultName::Admin => "admin",
         }
     }
 
@@ -193,7 +206,7 @@ mod tests {
         assert_eq!(
             error,
             "there is no fault `kil`; there are kill, pause, partition-one, partition-halves, \
-             partition-majority-ring, partition-one-way"
+             partition-majority-ring, partition-one-way, roll, admin"
         );
         assert!(FaultName::family("").is_err());
     }
@@ -207,7 +220,11 @@ mod tests {
             .into_iter()
             .filter(|fault| fault.possible_on(&loopback))
             .collect::<Vec<_>>();
-        assert_eq!(possible, [FaultName::Kill, FaultName::Pause]);
+        let steps = [FaultName::Roll, FaultName::Admin];
+        assert_eq!(
+            possible,
+            [&[FaultName::Kill, FaultName::Pause], &steps[..]].concat()
+        );
         assert!(
             FaultName::ALL
                 .into_iter()

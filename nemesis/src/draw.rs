@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::catalogue::FaultName;
-use crate::schedule::PlannedFault;
+use crate::schedule::{Details, PlannedFault};
 use crate::target::Target;
 
 /// All times in milliseconds, drawn in steps of 100.
@@ -23,9 +23,12 @@ const STEP: u64 = 100;
 
 /// Draws the schedule of a run that lasts `duration` on `nodes` nodes: faults of
 /// the enabled kinds one after another, each kind as often as the others. Kinds
-/// that need more nodes are left out.
+/// that need more nodes are left out, and so are steps.
 pub fn draw(seed: u64, duration: Duration, nodes: u16, enabled: &[FaultName]) -> Vec<PlannedFault> {
-    let possible = |fault: &FaultName| enabled.contains(fault) && nodes >= fault.info().nodes_min;
+    let possible = |fault: &FaultName| {
+        let info = fault.info();
+        enabled.contains(fault) && !info.step && nodes >= info.nodes_min
+    };
     // In the catalogue's order, so that the order of the words given doesn't matter.
     let kinds = FaultName::ALL
         .into_iter()
@@ -53,6 +56,7 @@ pub fn draw(seed: u64, duration: Duration, nodes: u16, enabled: &[FaultName]) ->
             hold: Duration::from_millis(hold),
             fault,
             target,
+            details: Details::None,
         });
         at += hold + dice.between(CALM);
     }
@@ -185,7 +189,8 @@ mod tests {
                     .filter(|planned| planned.fault == name)
                     .count()
             };
-            let counts = FaultName::ALL.map(count);
+            let drawn = FaultName::ALL.into_iter().filter(|name| !name.info().step);
+            let counts = drawn.map(count).collect::<Vec<_>>();
             assert!(
                 counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1,
                 "{counts:?}"

@@ -26,7 +26,7 @@ pub enum Step {
 pub struct FaultRecord {
     /// Position of the fault in the schedule, from 0.
     pub fault: u32,
-    /// Its name, as in the schedule.
+    /// Its name, as in the schedule; for a step with what it does (`roll to 6b`).
     pub name: String,
     /// The nodes it is aimed at, by position.
     pub nodes: Vec<u16>,

@@ -13,12 +13,15 @@ use tokio::sync::watch;
 use crate::active::{ActiveFault, ActiveFaults};
 use crate::catalogue::FaultName;
 use crate::faults::{Fault, Stage, aim};
+use crate::operator::Operator;
 use crate::record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
 use crate::schedule::PlannedFault;
 use crate::target::Target;
 
 /// How long somebody may take to lead before `leader` means nobody.
 const LEADER_WITHIN: Duration = Duration::from_secs(3);
+/// A step waits longer: it is there to be done, not to hit at a moment.
+const STEP_LEADER_WITHIN: Duration = Duration::from_secs(15);
 /// How often the leader is asked for meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 /// How often a held fault is looked at.
@@ -38,14 +41,24 @@ pub trait Health: Send + Sync {
     async fn wait_ready(&self, node: u16, deadline: Instant) -> Result<(), String>;
 }
 
+/// Who knows what a schedule needs to know of the store.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Who leads.
+    pub leader: &'a dyn LeaderFinder,
+    /// Who serves.
+    pub health: &'a dyn Health,
+    /// What an operator can do.
+    pub operator: &'a dyn Operator,
+}
+
 /// Carries a schedule out, from now on. Every step goes to `sink`, and `active`
 /// shows what is in force. When `stop` turns true (or its sender is gone), the fault that is
 /// active is healed at once, and no other begins.
 pub async fn run(
     schedule: &[PlannedFault],
     cluster: Arc<Cluster>,
-    leader: &dyn LeaderFinder,
-    health: &dyn Health,
+    around: Surroundings<'_>,
     sink: &dyn FaultSink,
     active: &ActiveFaults,
     mut stop: watch::Receiver<bool>,
@@ -54,9 +67,10 @@ pub async fn run(
     let runner = Runner {
         stage: Stage {
             cluster: &cluster,
-            health,
+            health: around.health,
+            leader: around.leader,
+            operator: around.operator,
         },
-        leader,
         sink,
         active,
     };
@@ -88,7 +102,6 @@ async fn stopped_before(moment: Instant, stop: &mut watch::Receiver<bool>) -> bo
 
 struct Runner<'a> {
     stage: Stage<'a>,
-    leader: &'a dyn LeaderFinder,
     sink: &'a dyn FaultSink,
     active: &'a ActiveFaults,
 }
@@ -111,6 +124,7 @@ impl Runner<'_> {
             sink: self.sink,
             fault,
             name: planned.fault,
+            title: planned.title(),
             nodes,
         };
         Some(match aimed {
@@ -140,7 +154,8 @@ impl Runner<'_> {
         let (mut step, evidence) = self.apply(fault.as_mut()).await;
         story.say(step, evidence);
         let mut to_the_end = String::new();
-        if step == Step::Effective {
+        // A step stays, so there is nothing to hold.
+        if step == Step::Effective && !hold.is_zero() {
             match self.hold(fault.as_mut(), hold, stop).await {
                 Ok(evidence) => to_the_end = format!("to the end {evidence}; healed: "),
                 Err(reason) => {
@@ -191,17 +206,22 @@ impl Runner<'_> {
     /// Finds the nodes that are meant, and says how.
     async fn aim(&self, planned: &PlannedFault) -> Result<(Box<dyn Fault>, String), String> {
         let size = self.stage.cluster.node_count();
+        let within = if planned.fault.info().step {
+            STEP_LEADER_WITHIN
+        } else {
+            LEADER_WITHIN
+        };
         let name = |node: u16| self.stage.cluster.id(node).to_owned();
         let (nodes, how) = match &planned.target {
             Target::Leader => {
-                let leader = self.find_leader(size).await?;
+                let leader = self.find_leader(size, within).await?;
                 (
                     vec![leader],
                     format!("aimed at the leader, which is {}", name(leader)),
                 )
             }
             Target::Follower => {
-                let leader = self.find_leader(size).await?;
+                let leader = self.find_leader(size, within).await?;
                 let follower = (leader + 1) % size;
                 let how = format!(
                     "aimed at the follower after the leader {}, which is {}",
@@ -224,21 +244,21 @@ impl Runner<'_> {
                 u32::from(stranger) + 1
             ));
         }
-        Ok((aim(planned, nodes, size), how))
+        Ok((aim(planned, nodes, size)?, how))
     }
 
-    async fn find_leader(&self, size: u16) -> Result<u16, String> {
-        let deadline = Instant::now() + LEADER_WITHIN;
+    async fn find_leader(&self, size: u16, within: Duration) -> Result<u16, String> {
+        let deadline = Instant::now() + within;
         let mut ask = tokio::time::interval(ASK_EVERY);
         loop {
             ask.tick().await;
-            let asked = tokio::time::timeout_at(deadline.into(), self.leader.leader()).await;
+            let asked = tokio::time::timeout_at(deadline.into(), self.stage.leader.leader()).await;
             match asked.ok().flatten() {
                 Some(leader) if leader < size => return Ok(leader),
                 _ if Instant::now() >= deadline => {
                     return Err(format!(
                         "nobody led for {} s, so nobody could be hit",
-                        LEADER_WITHIN.as_secs()
+                        within.as_secs()
                     ));
                 }
                 _ => {}
@@ -252,12 +272,13 @@ struct Story<'a> {
     sink: &'a dyn FaultSink,
     fault: u32,
     name: FaultName,
+    title: String,
     nodes: Vec<u16>,
 }
 
 impl Story<'_> {
     fn say(&self, step: Step, evidence: String) {
-        let (fault, name, nodes) = (self.fault, self.name.to_string(), self.nodes.clone());
+        let (fault, name, nodes) = (self.fault, self.title.clone(), self.nodes.clone());
         self.sink.record(FaultRecord {
             fault,
             name,
@@ -268,11 +289,11 @@ impl Story<'_> {
     }
 
     fn as_active(&self) -> ActiveFault {
-        let (fault, name, nodes) = (self.fault, self.name, self.nodes.clone());
         ActiveFault {
-            fault,
-            name,
-            nodes,
+            fault: self.fault,
+            name: self.name,
+            title: self.title.clone(),
+            nodes: self.nodes.clone(),
             since: Instant::now(),
         }
     }

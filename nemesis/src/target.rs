@@ -23,8 +23,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// Every node it names, in order.
-    pub(crate) fn named(&self) -> Vec<u16> {
+    /// Every node it names, in order; none for a role.
+    pub fn named(&self) -> Vec<u16> {
         match self {
             Target::Leader | Target::Follower => vec![],
             Target::Nodes(nodes) => nodes.clone(),

@@ -30,6 +30,9 @@ pub struct RunInfo {
     pub host: HostInfo,
     /// Every program that was started as a node.
     pub binaries: Vec<BinaryInfo>,
+    /// The run's keys; `None` if it has none.
+    #[serde(default)]
+    pub encryption: Option<EncryptionInfo>,
     /// When the run began.
     pub started: Timestamp,
     /// How long each phase took, in order. Empty until the run has ended.
@@ -81,6 +84,30 @@ pub struct BinaryInfo {
     pub path: String,
     /// `sha256:` and 64 hex digits; see [`crate::digest_file`].
     pub digest: String,
+}
+
+/// The keys of a run, and how they came into force before the workloads began. Paths are from
+/// the run's folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncryptionInfo {
+    /// How far the cluster was taken (`off`, `keys`, `storage`, `raft`).
+    pub level: String,
+    /// The key-encryption key: whoever has it can open everything.
+    pub kek: String,
+    /// Each node's sidecar, in the order of the nodes.
+    pub sidecars: Vec<String>,
+    /// The changes made at the start, in order; those of the plan stand in the history.
+    #[serde(default)]
+    pub steps: Vec<KeyStep>,
+}
+
+/// A change of keys that the store accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStep {
+    /// Which (`bootstrap`, `enable-storage-envelope`, …).
+    pub change: String,
+    /// Its index in the log.
+    pub applied_index: u64,
 }
 
 /// How long a phase took.

@@ -11,4 +11,4 @@ mod system;
 pub use elastickv::{Elastickv, Reference};
 pub use keyquake_formats::canary::Canary;
 pub use leader_watch::LeaderWatch;
-pub use system::{System, SystemError, SystemName, SystemOptions, system};
+pub use system::{NodeChange, System, SystemError, SystemName, SystemOptions, system};

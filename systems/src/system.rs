@@ -57,12 +57,24 @@ pub struct SystemOptions {
     pub node_releases: BTreeMap<String, String>,
     /// Seeded bugs to switch on, in the reference store only.
     pub bugs: Vec<String>,
+    /// Start all nodes with the flags of encryption, on the files of
+    /// [`KeyFiles`](crate::elastickv::encryption::KeyFiles) in the run's folder.
+    pub encryption: bool,
     /// The program. The reference store does without: it is in the suite's own executable.
     pub binary: Option<PathBuf>,
     /// On loopback: the first port. `None` looks for ports that are free.
     pub first_port: Option<u16>,
     /// More environment for every node.
     pub env: Vec<(String, String)>,
+}
+
+/// What an operator's hand makes of a node; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeChange {
+    /// Its release.
+    pub release: Option<String>,
+    /// Whether it has the flags of encryption.
+    pub encryption: Option<bool>,
 }
 
 /// Why a store can't be used.
@@ -85,6 +97,12 @@ pub enum SystemError {
     /// Only the reference store has seeded bugs.
     #[error("system {0} has no seeded bugs: leave out --bug, or use --system reference")]
     NoBugs(SystemName),
+    /// Its releases are programs of their own, and one was given.
+    #[error(
+        "system {0} has one program here, so no node of it can be moved to release {1:?}: a roll \
+         of it can only change flags (encryption = \"on\" or \"off\")"
+    )]
+    OneProgram(SystemName, String),
     /// A node that is not there got a release.
     #[error("there is no node {0:?} to give a release to: nodes are n1 to n{1}")]
     NoSuchNode(String, u16),
@@ -155,6 +173,13 @@ pub trait System: Send + Sync {
         network: &NetworkKind,
         options: &SystemOptions,
     ) -> Result<Vec<NodeSpec>, SystemError>;
+
+    /// The node as it has to be started after a change: same data, same addresses.
+    fn changed(&self, node: &NodeSpec, change: &NodeChange) -> Result<NodeSpec, SystemError>;
+
+    /// Asks a node itself whether it is what a change made of it; gives what it said of itself.
+    /// The error says what it is instead, or that it gave no answer.
+    async fn check_changed(&self, node: &NodeSpec, change: &NodeChange) -> Result<String, String>;
 
     /// Waits until a node answers on its administration and client ports. It may not know a
     /// leader yet.

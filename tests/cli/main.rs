@@ -5,6 +5,7 @@ mod admin;
 mod bad_input;
 mod cut_short;
 mod docs;
+mod encrypted;
 mod seeded_bugs;
 mod stored;
 mod support;

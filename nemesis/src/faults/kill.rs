@@ -14,6 +14,7 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
     proves: "the node was up, its exit status shows our signal 9, and it stayed down; healed: it serves again",
     nodes_min: 1,
     needs_links: false,
+    step: false,
 };
 
 const KILLED: NodeStatus = NodeStatus::Exited(Ending::Signal(9));

@@ -6,6 +6,7 @@
 //! links go with their namespaces. A fault that makes more (a mount, a cgroup)
 //! records its undo before it is applied.
 
+pub(crate) mod admin;
 pub(crate) mod kill;
 mod links;
 pub(crate) mod partition_halves;
@@ -13,6 +14,7 @@ pub(crate) mod partition_majority_ring;
 pub(crate) mod partition_one;
 pub(crate) mod partition_one_way;
 pub(crate) mod pause;
+pub(crate) mod roll;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,17 +23,37 @@ use async_trait::async_trait;
 use keyquake_cluster::{Cluster, node_name};
 
 use crate::catalogue::FaultName;
-use crate::runner::Health;
-use crate::schedule::PlannedFault;
+use crate::operator::Operator;
+use crate::runner::{Health, LeaderFinder};
+use crate::schedule::{Details, PlannedFault};
 use crate::target::Target;
 
 /// How long undoing a fault may take before it counts as failed.
 pub(crate) const HEAL_WITHIN: Duration = Duration::from_secs(30);
 
+/// How often a question is asked again meanwhile.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
 /// What faults act on.
 pub(crate) struct Stage<'a> {
     pub(crate) cluster: &'a Arc<Cluster>,
     pub(crate) health: &'a dyn Health,
+    pub(crate) leader: &'a dyn LeaderFinder,
+    pub(crate) operator: &'a dyn Operator,
+}
+
+impl Stage<'_> {
+    /// The name of who leads, once somebody does.
+    async fn someone_leads(&self, deadline: Instant) -> Result<String, String> {
+        loop {
+            let asked = tokio::time::timeout_at(deadline.into(), self.leader.leader()).await;
+            match asked.ok().flatten() {
+                Some(leader) => return Ok(self.cluster.id(leader).to_owned()),
+                None if Instant::now() >= deadline => return Err("nobody leads since".to_owned()),
+                None => tokio::time::sleep(ASK_EVERY).await,
+            }
+        }
+    }
 }
 
 /// One fault, aimed. Each step gives what was seen, or what is wrong.
@@ -56,6 +78,8 @@ pub(crate) fn check_target(fault: FaultName, target: &Target) -> Result<(), Stri
         FaultName::PartitionHalves => partition_halves::fits(target),
         FaultName::PartitionMajorityRing => partition_majority_ring::fits(target),
         FaultName::PartitionOneWay => partition_one_way::fits(target),
+        FaultName::Roll => roll::fits(target),
+        FaultName::Admin => admin::fits(target),
     };
     fits.map_err(|wanted| format!("`{fault}` is aimed at {wanted}, not at `{target}`"))?;
     let mut named = target.named();
@@ -91,10 +115,21 @@ pub(crate) fn check_size(planned: &PlannedFault, nodes: u16) -> Result<(), Strin
 
 /// Makes a fault of nodes that are known by now. `nodes` is what `Leader`,
 /// `Follower` or `Nodes` came to.
-pub(crate) fn aim(planned: &PlannedFault, nodes: Vec<u16>, cluster_size: u16) -> Box<dyn Fault> {
+pub(crate) fn aim(
+    planned: &PlannedFault,
+    nodes: Vec<u16>,
+    cluster_size: u16,
+) -> Result<Box<dyn Fault>, String> {
     let cuts = match planned.fault {
-        FaultName::Kill => return Box::new(kill::Kill::new(nodes)),
-        FaultName::Pause => return Box::new(pause::Pause::new(nodes)),
+        FaultName::Kill => return Ok(Box::new(kill::Kill::new(nodes))),
+        FaultName::Pause => return Ok(Box::new(pause::Pause::new(nodes))),
+        FaultName::Roll | FaultName::Admin => {
+            return match &planned.details {
+                Details::Roll(change) => Ok(Box::new(roll::Roll::new(nodes, change.clone()))),
+                Details::Admin(call) => Ok(Box::new(admin::Admin::new(nodes, *call))),
+                Details::None => Err(format!("`{}` does not say what to do", planned.fault)),
+            };
+        }
         FaultName::PartitionOne => partition_one::cuts(&nodes, cluster_size),
         FaultName::PartitionHalves => partition_halves::cuts(&planned.target),
         FaultName::PartitionMajorityRing => partition_majority_ring::cuts(&nodes),
@@ -102,10 +137,10 @@ pub(crate) fn aim(planned: &PlannedFault, nodes: Vec<u16>, cluster_size: u16) ->
             partition_one_way::cuts(&planned.target, &nodes, cluster_size)
         }
     };
-    Box::new(links::Partition::new(cuts))
+    Ok(Box::new(links::Partition::new(cuts)))
 }
 
-/// `Ok` for one or more nodes by role or name: what kill and pause take.
+/// `Ok` for one or more nodes by role or name: what kill, pause and roll take.
 fn fits_nodes(target: &Target) -> Result<(), &'static str> {
     match target {
         Target::Leader | Target::Follower | Target::Nodes(_) => Ok(()),

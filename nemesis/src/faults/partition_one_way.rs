@@ -15,6 +15,7 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
     proves: "measured reachability of every node by every other is exactly as wanted, while held and once healed",
     nodes_min: 2,
     needs_links: true,
+    step: false,
 };
 
 pub(super) fn fits(target: &Target) -> Result<(), &'static str> {

@@ -14,6 +14,7 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
     proves: "every thread is stopped, and their context switches show that none ran until healed; healed: none is stopped",
     nodes_min: 1,
     needs_links: false,
+    step: false,
 };
 
 pub(crate) struct Pause {

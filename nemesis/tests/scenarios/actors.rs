@@ -6,14 +6,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use keyquake_cluster::{NetworkKind, NodeStatus};
+use keyquake_cluster::{NetworkKind, NodeSpec, NodeStatus};
 use keyquake_nemesis::{
-    ActiveFaults, FaultName, FaultRecord, FaultSink, Health, LeaderFinder, PlannedFault, Report,
-    Step, Target, run,
+    Accepted, ActiveFaults, AdminCall, Details, FaultName, FaultRecord, FaultSink, Health,
+    LeaderFinder, Operator, PlannedFault, Report, Roll, Step, Surroundings, Target, run,
 };
 use tokio::sync::watch;
 
 use crate::stage::{Fixture, launch_part, until};
+
+/// What a node says it is.
+const RELEASE: &str = "KEYQUAKE_TEST_RELEASE";
+/// A release that ends by itself at its start.
+pub const BROKEN: &str = "broken";
+/// A release that says it is another.
+pub const LIAR: &str = "liar";
 
 /// A node: threads that never rest, and a word once it serves.
 pub fn part_node() {
@@ -23,7 +30,11 @@ pub fn part_node() {
         }
     };
     thread::spawn(tick);
-    println!("serving");
+    match std::env::var(RELEASE).unwrap_or_default().as_str() {
+        BROKEN => std::process::exit(1),
+        LIAR => println!("serving as something else"),
+        release => println!("serving as {release}"),
+    }
     std::io::stdout().flush().unwrap();
     tick()
 }
@@ -65,11 +76,70 @@ impl Health for NeverHealthy {
 }
 
 fn serves(fixture: &Fixture, node: u16) -> bool {
-    fixture
-        .log(node)
-        .rsplit("--- started ")
-        .next()
-        .is_some_and(|last| last.contains("out serving"))
+    said(fixture, node).contains("out serving")
+}
+
+/// A node's log since its last start.
+fn said(fixture: &Fixture, node: u16) -> String {
+    let log = fixture.log(node);
+    log.rsplit("--- started ").next().unwrap_or("").to_owned()
+}
+
+/// An operator who can roll the nodes of this file, and whose calls go as told.
+pub struct Hands<'a> {
+    pub fixture: Option<&'a Fixture>,
+    pub call: Result<u64, &'static str>,
+    pub applied: Result<&'static str, &'static str>,
+}
+
+/// One who has nothing to do.
+pub const IDLE: Hands<'static> = Hands {
+    fixture: None,
+    call: Err("nobody called"),
+    applied: Err("nothing was called"),
+};
+
+/// Surroundings of faults that need no operator.
+pub fn around<'a>(leader: &'a dyn LeaderFinder, health: &'a dyn Health) -> Surroundings<'a> {
+    Surroundings {
+        leader,
+        health,
+        operator: &IDLE,
+    }
+}
+
+#[async_trait]
+impl Operator for Hands<'_> {
+    async fn call(&self, call: AdminCall) -> Result<Accepted, String> {
+        let index = self.call?;
+        Ok(Accepted {
+            answer: format!("{call} at index {index}"),
+            index,
+        })
+    }
+
+    async fn applied(&self, index: u64) -> Result<String, String> {
+        Ok(format!("{} at index {index}", self.applied?))
+    }
+
+    fn rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<NodeSpec, String> {
+        let mut node = node.clone();
+        let release = roll.release.clone().ok_or("there are only releases here")?;
+        node.release.clone_from(&release);
+        node.launch.env.retain(|(name, _)| name != RELEASE);
+        node.launch.env.push((RELEASE.to_owned(), release));
+        Ok(node)
+    }
+
+    async fn check_rolled(&self, node: u16, roll: &Roll) -> Result<String, String> {
+        let fixture = self.fixture.ok_or("there are no nodes")?;
+        let wanted = format!("serving as {}", roll.release.as_deref().unwrap_or(""));
+        if said(fixture, node).contains(&wanted) {
+            Ok(wanted)
+        } else {
+            Err("it says it is something else".to_owned())
+        }
+    }
 }
 
 /// Keeps records, and tells when the last step changes.
@@ -143,6 +213,18 @@ pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
         hold: Duration::from_millis(hold_ms),
         fault,
         target,
+        details: Details::None,
+    }
+}
+
+/// A step that is taken at once.
+pub fn step(fault: FaultName, target: Target, details: Details) -> PlannedFault {
+    PlannedFault {
+        at: Duration::ZERO,
+        hold: Duration::ZERO,
+        fault,
+        target,
+        details,
     }
 }
 
@@ -150,6 +232,20 @@ pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
 /// fault is in force, `sabotage` happens.
 pub async fn perform(
     fixture: &Fixture,
+    planned: PlannedFault,
+    sabotage: impl Future<Output = ()>,
+) -> (Arc<Records>, Report) {
+    let hands = Hands {
+        fixture: Some(fixture),
+        ..IDLE
+    };
+    perform_with(fixture, &hands, planned, sabotage).await
+}
+
+/// The same with an operator.
+pub async fn perform_with(
+    fixture: &Fixture,
+    operator: &Hands<'_>,
     planned: PlannedFault,
     sabotage: impl Future<Output = ()>,
 ) -> (Arc<Records>, Report) {
@@ -161,8 +257,11 @@ pub async fn perform(
     let running = run(
         &schedule,
         cluster,
-        &Leads(Some(1)),
-        &health,
+        Surroundings {
+            leader: &Leads(Some(1)),
+            health: &health,
+            operator,
+        },
         records.as_ref(),
         &active,
         stop,

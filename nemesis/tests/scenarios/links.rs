@@ -6,7 +6,7 @@ use keyquake_cluster::{LinkRule, NetworkMode, enter_own_network};
 use keyquake_nemesis::{ActiveFaults, FaultName, Step, Target, run};
 use tokio::sync::watch;
 
-use crate::actors::{Leads, LogHealth, Records, fault, perform};
+use crate::actors::{Leads, LogHealth, Records, around, fault, perform};
 use crate::stage::{Fixture, block_on, enter_namespace, launch_shell};
 
 const LONG: u64 = 20_000;
@@ -187,8 +187,7 @@ pub fn on_loopback() {
         let report = run(
             &schedule,
             cluster,
-            &Leads(Some(1)),
-            &health,
+            around(&Leads(Some(1)), &health),
             records.as_ref(),
             &active,
             stop,

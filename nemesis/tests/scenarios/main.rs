@@ -6,6 +6,7 @@ mod links;
 mod processes;
 #[path = "../../../cluster/tests/stage/mod.rs"]
 mod stage;
+mod steps;
 mod stopping;
 
 use std::process::ExitCode;
@@ -32,6 +33,23 @@ fn main() -> ExitCode {
             (
                 "pause_undone_for_a_moment_is_noticed",
                 processes::pause_interrupted,
+            ),
+            ("roll_takes_effect", steps::roll_takes_effect),
+            ("roll_brings_up_the_dead", steps::roll_of_the_dead),
+            (
+                "roll_to_what_does_not_start_is_noticed",
+                steps::roll_to_broken,
+            ),
+            (
+                "roll_to_what_is_something_else_is_noticed",
+                steps::roll_to_liar,
+            ),
+            ("roll_undone_by_another_hand_is_noticed", steps::roll_undone),
+            ("an_accepted_call_takes_effect", steps::call_accepted),
+            ("a_refused_call_is_noticed", steps::call_refused),
+            (
+                "a_call_that_nobody_applies_is_noticed",
+                steps::call_not_applied,
             ),
             ("partitions_take_effect", links::all_take_effect),
             ("partition_one_reopened_is_noticed", links::one_reopened),

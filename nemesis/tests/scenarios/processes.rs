@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
-use crate::actors::{Leads, NeverHealthy, Records, fault, perform, pid, serving};
+use crate::actors::{Leads, NeverHealthy, Records, around, fault, perform, pid, serving};
 use crate::stage::{block_on, until};
 
 /// Long enough for a saboteur to act; a fault that lost its effect ends early.
@@ -126,8 +126,7 @@ pub fn kill_not_healed() {
         let report = run(
             &schedule,
             cluster,
-            &Leads(Some(1)),
-            &NeverHealthy,
+            around(&Leads(Some(1)), &NeverHealthy),
             records.as_ref(),
             &active,
             stop,

@@ -7,7 +7,7 @@ use keyquake_cluster::{NetworkMode, NodeStatus, enter_own_network};
 use keyquake_nemesis::{ActiveFaults, FaultName, PlannedFault, Step, Target, run};
 use tokio::sync::watch;
 
-use crate::actors::{Leads, LogHealth, Records, fault, pid, serving};
+use crate::actors::{Leads, LogHealth, Records, around, fault, pid, serving};
 use crate::stage::block_on;
 
 pub fn stop_heals() {
@@ -37,8 +37,7 @@ pub fn stop_heals() {
         let running = run(
             &schedule,
             cluster,
-            &leads,
-            &health,
+            around(&leads, &health),
             records.as_ref(),
             &active,
             stop,
@@ -83,8 +82,7 @@ pub fn no_leader() {
         let report = run(
             &schedule,
             cluster,
-            &Leads(None),
-            &health,
+            around(&Leads(None), &health),
             records.as_ref(),
             &active,
             stop,
@@ -120,8 +118,7 @@ pub fn follower() {
             run(
                 &schedule,
                 cluster,
-                &Leads(Some(leader)),
-                &health,
+                around(&Leads(Some(leader)), &health),
                 records.as_ref(),
                 &active,
                 stop,
@@ -156,8 +153,7 @@ pub fn stop_while_aiming() {
         let running = run(
             &schedule,
             cluster,
-            &nobody,
-            &health,
+            around(&nobody, &health),
             records.as_ref(),
             &active,
             stop,

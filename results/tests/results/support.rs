@@ -57,6 +57,7 @@ pub fn run_info(seed: u64) -> RunInfo {
             path: "target/release/keyquake".to_owned(),
             digest: format!("sha256:{}", "9f86d081884c7d65".repeat(4)),
         }],
+        encryption: None,
         started: Timestamp::from_millisecond(1_795_535_315_481).expect("a moment in 2026"),
         phases: ["start", "main", "final", "judge"]
             .into_iter()

@@ -1,6 +1,6 @@
 //! Answers in words and in JSON, and the exit codes that go with them.
 
-use keyquake_systems::elastickv::encryption::{KeyError, NotAccepted};
+use keyquake_systems::elastickv::encryption::{KeyError, NotAccepted, NotDone};
 use serde_json::{Value, json};
 
 use crate::exit::{Done, Failure};
@@ -30,9 +30,15 @@ impl From<KeyError> for Ended {
     }
 }
 
-/// A refusal before anything is sent.
-pub fn refused_here(name: &'static str, text: String) -> Ended {
-    Ended::Here { name, text }
+impl From<NotDone> for Ended {
+    fn from(error: NotDone) -> Self {
+        match error {
+            NotDone::Store(answer) => answer.into(),
+            NotDone::Unsent { name, text } => Ended::Here { name, text },
+            NotDone::Keys(error) => error.into(),
+            NotDone::EpochUnknown { .. } => Ended::Failure(Failure::Input(error.into())),
+        }
+    }
 }
 
 /// Something accepted: a line for a person, and fields for a program.

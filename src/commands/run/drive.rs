@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use elle_rs::history::Phase;
 use keyquake_cluster::{Cluster, Ending};
-use keyquake_nemesis::{ActiveFault, ActiveFaults, FaultName};
+use keyquake_nemesis::{ActiveFault, ActiveFaults, FaultName, Surroundings};
 use keyquake_systems::{Canary, LeaderWatch};
 use keyquake_workloads::{LeaderHint, Recorder, RunSummary, Setup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::stage::Stage;
 use crate::progress::{Moment, Progress};
-use crate::wiring::{Asked, HistorySink};
+use crate::wiring::{Asked, Hands, HistorySink};
 
 /// How long all keys may take to be read back at the end.
 const FINAL_WITHIN: Duration = Duration::from_secs(15);
@@ -23,6 +23,7 @@ const REPAIR_WITHIN: Duration = Duration::from_secs(15);
 /// How often a node that is down is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const SIGKILL: i32 = nix::sys::signal::Signal::SIGKILL as i32;
+const SIGTERM: i32 = nix::sys::signal::Signal::SIGTERM as i32;
 
 /// Raises the cluster, runs the plan on it and reads every key back. The
 /// history is complete and closed on disk when this returns without an error.
@@ -42,11 +43,10 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     let cluster = {
         let mut interrupted = stopped.clone();
         tokio::select! {
-            cluster = stage.raise() => cluster?,
+            cluster = begin(stage) => cluster?,
             _ = interrupted.wait_for(|stop| *stop) => anyhow::bail!("stopped before the cluster served: there is nothing to judge"),
         }
     };
-    stage.phase_done("start");
     let leader = Arc::new(LeaderWatch::start(
         stage.system.clone(),
         stage.specs.clone(),
@@ -91,6 +91,14 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     Ok(())
 }
 
+/// Brings the cluster to where the workloads begin.
+async fn begin(stage: &mut Stage) -> anyhow::Result<Arc<Cluster>> {
+    let cluster = stage.raise().await?;
+    stage.phase_done("start");
+    stage.encrypt().await?;
+    Ok(cluster)
+}
+
 /// Workloads and nemesis side by side, for the plan's time or until stopped.
 async fn main_phase(
     stage: &Stage,
@@ -102,6 +110,11 @@ async fn main_phase(
     let asked = Asked {
         system: stage.system.clone(),
         specs: stage.specs.clone(),
+    };
+    let hands = Hands {
+        system: stage.system.clone(),
+        specs: stage.specs.clone(),
+        keys: stage.keys.clone(),
     };
     let sink = HistorySink(stage.recorder.clone());
     let active = ActiveFaults::default();
@@ -115,8 +128,11 @@ async fn main_phase(
     let nemesis = keyquake_nemesis::run(
         &stage.plan.faults,
         cluster,
-        &asked,
-        &asked,
+        Surroundings {
+            leader: &asked,
+            health: &asked,
+            operator: &hands,
+        },
         &sink,
         &active,
         stopped,
@@ -129,17 +145,17 @@ async fn main_phase(
     Ok(summary?)
 }
 
-/// Puts into the history every end of a node that no kill explains.
+/// Puts into the history every end of a node that no fault explains.
 async fn watch_exits(cluster: Arc<Cluster>, recorder: Recorder, active: ActiveFaults) {
     let watches = (0..cluster.node_count()).map(|node| {
         let (cluster, recorder, active) = (cluster.clone(), recorder.clone(), active.clone());
         async move {
             while let Ok(ending) = cluster.wait_exit(node).await {
-                let killing = |fault: &ActiveFault| {
-                    fault.name == FaultName::Kill && fault.nodes.contains(&node)
-                };
-                let killed = ending == Ending::Signal(SIGKILL) && active.now().iter().any(killing);
-                if !killed && recorder.record_exit(node, ending.to_string()).is_err() {
+                let ours = active
+                    .now()
+                    .iter()
+                    .any(|fault| explains(fault, node, ending));
+                if !ours && recorder.record_exit(node, ending.to_string()).is_err() {
                     return;
                 }
                 while !cluster.status(node).is_up() {
@@ -149,6 +165,18 @@ async fn watch_exits(cluster: Arc<Cluster>, recorder: Recorder, active: ActiveFa
         }
     });
     futures_util::future::join_all(watches).await;
+}
+
+/// Whether a fault in force ends this node so.
+fn explains(fault: &ActiveFault, node: u16, ending: Ending) -> bool {
+    let signals: &[i32] = match fault.name {
+        FaultName::Kill => &[SIGKILL],
+        // Asked to end, and killed if it takes its time.
+        FaultName::Roll => &[SIGTERM, SIGKILL],
+        _ => &[],
+    };
+    let signalled = matches!(ending, Ending::Signal(signal) if signals.contains(&signal));
+    signalled && fault.nodes.contains(&node)
 }
 
 /// Starts the nodes that are down: after the last fault all have to serve.
@@ -188,7 +216,7 @@ fn show(
             tokio::time::sleep(progress.0.interval()).await;
             let fault = active.now().first().map(|fault| {
                 let nodes: Vec<_> = fault.nodes.iter().map(|node| name(*node)).collect();
-                format!("{} {}", fault.name, nodes.join(" "))
+                format!("{} {}", fault.title, nodes.join(" "))
             });
             progress.0.show(&Moment {
                 elapsed: began.elapsed(),

@@ -17,7 +17,8 @@ use keyquake_workloads::Recorder;
 
 use crate::cli::RunArgs;
 use crate::exit::{Failure, input};
-use crate::plan::Plan;
+use crate::keys::{Keys, told};
+use crate::plan::{Encryption, Plan};
 use crate::{host, wiring};
 
 /// How long a node that is asked to end may take before it is killed.
@@ -31,6 +32,8 @@ pub struct Stage {
     pub system: Arc<dyn System>,
     pub specs: Vec<NodeSpec>,
     pub recorder: Recorder,
+    /// `None` if the plan needs none.
+    pub keys: Option<Arc<Keys>>,
     network: NetworkKind,
     journal: Arc<Journal>,
     cluster: Option<Arc<Cluster>>,
@@ -53,6 +56,7 @@ impl Stage {
             release: Some(plan.cluster.release.clone()),
             node_releases: plan.cluster.releases.clone(),
             bugs: plan.cluster.bugs.clone(),
+            encryption: plan.cluster.encryption != Encryption::Off,
             binary: args.binary.clone(),
             first_port: plan.cluster.first_port,
             env: Vec::new(),
@@ -71,7 +75,13 @@ impl Stage {
             .prepare(plan.cluster.nodes, &path, &network, &options)
             .map_err(classed)?;
         folder.write_plan(&plan.to_toml()?)?;
-        let info = run_info(&plan, &folder, &specs, &network, args)?;
+        let mut info = run_info(&plan, &folder, &specs, &network, args)?;
+        let mut keys = None;
+        if plan.needs_keys() {
+            let (made, about) = Keys::make(&path, &specs, plan.cluster.encryption)?;
+            keys = Some(Arc::new(made));
+            info.encryption = Some(about);
+        }
         folder.write_run(&info)?;
         let recorder = Recorder::create(&folder.history(), begun)?;
         let journal = Arc::new(Journal::open(
@@ -91,6 +101,7 @@ impl Stage {
             system,
             specs,
             recorder,
+            keys,
             network,
             journal,
             cluster: None,
@@ -121,6 +132,27 @@ impl Stage {
         }
         self.system.serving(&self.specs, deadline).await?;
         Ok(cluster)
+    }
+
+    /// Takes the cluster as far into its encryption as the plan wants before the workloads.
+    pub async fn encrypt(&mut self) -> anyhow::Result<()> {
+        let changes = self.plan.cluster.encryption.changes();
+        let (Some(keys), false) = (self.keys.clone(), changes.is_empty()) else {
+            return Ok(());
+        };
+        for change in changes {
+            let step = keys.step(*change).await?;
+            if let Some(info) = &mut self.info.encryption {
+                info.steps.push(step);
+            }
+            // At once, so that a run that is killed has its indexes too.
+            self.folder.write_run(&self.info)?;
+        }
+        if let Some(info) = &self.info.encryption {
+            eprintln!("encryption: {}", told(&info.steps));
+        }
+        self.phase_done("encrypt");
+        Ok(())
     }
 
     /// Waits for a node, but not longer than it lives.
@@ -210,6 +242,7 @@ fn run_info(
         },
         host: host::facts(),
         binaries,
+        encryption: None,
         started: Timestamp::now(),
         phases: Vec::new(),
         ended_early: None,

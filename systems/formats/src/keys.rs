@@ -62,6 +62,14 @@ pub enum KeyError {
         /// What the system said.
         source: io::Error,
     },
+    /// The folder for a sidecar could not be made.
+    #[error("failed to make the folder {path} for a sidecar: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system gave no random bytes.
     #[error("the system gave no random bytes: {0}")]
     Random(getrandom::Error),

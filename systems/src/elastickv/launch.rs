@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use keyquake_cluster::{Launch, NetworkKind, NodeAddresses, NodeSpec, node_name};
 
 use super::addresses::{self, DYNAMO, GRPC, METRICS, RESP, S3, SQS};
+use super::change;
+use super::encryption::KeyFiles;
+use super::encryption::files::NODES;
 use crate::system::{SystemError, SystemName, SystemOptions};
 
 /// The release of the reference store where none is chosen.
@@ -48,13 +51,16 @@ pub(super) fn prepare(
         name,
         ids: &names,
         addresses: &addresses,
-        data: dir.join("nodes"),
+        data: dir.join(NODES),
     };
+    let keys = options.encryption.then(|| KeyFiles::of_run(&dir));
     Ok((0..nodes)
         .map(|index| {
             let place = usize::from(index);
             let id = names[place].clone();
             let release = release(name, &id, options);
+            let mut args = group.arguments(place, &options.bugs);
+            args.extend(change::flags(name, &id, &release, keys.as_ref()));
             NodeSpec {
                 index,
                 data_dir: group.data.join(&id),
@@ -62,7 +68,7 @@ pub(super) fn prepare(
                 addresses: addresses[place].clone(),
                 launch: Launch {
                     program: program.clone(),
-                    args: group.arguments(place, &release, &options.bugs),
+                    args,
                     env: environment(name, &options.env),
                 },
                 id,
@@ -82,7 +88,8 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    fn arguments(&self, place: usize, release: &str, bugs: &[String]) -> Vec<String> {
+    /// What a node keeps for its whole life.
+    fn arguments(&self, place: usize, bugs: &[String]) -> Vec<String> {
         let at = |service| self.address(place, service);
         let mut args = Vec::new();
         if self.name == SystemName::Reference {
@@ -105,11 +112,8 @@ impl Group<'_> {
         flag("raftDynamoMap", self.map_to(DYNAMO));
         flag("raftS3Map", self.map_to(S3));
         flag("raftSqsMap", self.map_to(SQS));
-        if self.name == SystemName::Reference {
-            flag("release", release.to_owned());
-            for bug in bugs {
-                flag("bug", bug.clone());
-            }
+        for bug in bugs {
+            flag("bug", bug.clone());
         }
         args
     }
@@ -196,122 +200,4 @@ fn executable(path: &Path) -> Result<PathBuf, SystemError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn loopback() -> NetworkKind {
-        NetworkKind::Loopback {
-            why: "test".to_owned(),
-        }
-    }
-
-    fn prepare_with(name: SystemName, options: &SystemOptions) -> Result<Vec<NodeSpec>, String> {
-        let dir = Path::new("/run-folder");
-        prepare(name, 3, dir, &loopback(), options).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_command_line_is_the_recipe() {
-        let options = SystemOptions {
-            release: Some("6b".to_owned()),
-            node_releases: [("n2".to_owned(), "6a".to_owned())].into(),
-            bugs: vec!["stale-read".to_owned()],
-            env: vec![("A".to_owned(), "b".to_owned())],
-            ..SystemOptions::default()
-        };
-        let specs = prepare(
-            SystemName::Reference,
-            3,
-            Path::new("/run-folder"),
-            &NetworkKind::Namespace,
-            &options,
-        )
-        .unwrap();
-        let n2 = &specs[1];
-        assert_eq!(
-            (n2.id.as_str(), n2.index, n2.release.as_str()),
-            ("n2", 1, "6a")
-        );
-        assert_eq!(n2.data_dir, Path::new("/run-folder/nodes/n2"));
-        assert_eq!(n2.log_dir, Path::new("/run-folder/logs"));
-        assert_eq!(n2.launch.program, std::env::current_exe().unwrap());
-        assert_eq!(n2.launch.env, [("A".to_owned(), "b".to_owned())]);
-        assert_eq!(
-            n2.launch.args,
-            [
-                "node",
-                "--raftId=n2",
-                "--address=10.77.0.2:20051",
-                "--redisAddress=10.77.0.2:20052",
-                "--dynamoAddress=10.77.0.2:20053",
-                "--s3Address=10.77.0.2:20054",
-                "--sqsAddress=10.77.0.2:20055",
-                "--metricsAddress=127.0.0.1:20056",
-                "--pprofAddress=",
-                "--raftDataDir=/run-folder/nodes",
-                "--raftBootstrapMembers=n1=10.77.0.1:20051,n2=10.77.0.2:20051,n3=10.77.0.3:20051",
-                "--raftRedisMap=10.77.0.1:20051=10.77.0.1:20052,10.77.0.2:20051=10.77.0.2:20052,10.77.0.3:20051=10.77.0.3:20052",
-                "--raftDynamoMap=10.77.0.1:20051=10.77.0.1:20053,10.77.0.2:20051=10.77.0.2:20053,10.77.0.3:20051=10.77.0.3:20053",
-                "--raftS3Map=10.77.0.1:20051=10.77.0.1:20054,10.77.0.2:20051=10.77.0.2:20054,10.77.0.3:20051=10.77.0.3:20054",
-                "--raftSqsMap=10.77.0.1:20051=10.77.0.1:20055,10.77.0.2:20051=10.77.0.2:20055,10.77.0.3:20051=10.77.0.3:20055",
-                "--release=6a",
-                "--bug=stale-read",
-            ]
-        );
-    }
-
-    #[test]
-    fn elastickv_gets_neither_subcommand_nor_flags_of_ours() {
-        let options = SystemOptions {
-            binary: Some(std::env::current_exe().unwrap()),
-            ..SystemOptions::default()
-        };
-        let specs = prepare_with(SystemName::Elastickv, &options).unwrap();
-        let args = &specs[0].launch.args;
-        assert_eq!(args[0], "--raftId=n1");
-        assert!(!args.iter().any(|arg| arg.contains("release")), "{args:?}");
-        assert_eq!(specs[0].release, "head");
-    }
-
-    #[test]
-    fn what_can_not_be_started_is_refused_clearly() {
-        let folder = tempfile::tempdir().unwrap();
-        let plain = folder.path().join("plain");
-        std::fs::write(&plain, "text").unwrap();
-        let with_binary = |path: &Path| SystemOptions {
-            binary: Some(path.to_owned()),
-            ..SystemOptions::default()
-        };
-        for (options, expected) in [
-            (SystemOptions::default(), "pass --binary PATH"),
-            (with_binary(&folder.path().join("absent")), "No such file"),
-            (with_binary(folder.path()), "it is not a file"),
-            (with_binary(&plain), "it is not executable"),
-            (
-                SystemOptions {
-                    bugs: vec!["stale-read".to_owned()],
-                    ..with_binary(&plain)
-                },
-                "no seeded bugs",
-            ),
-            (
-                SystemOptions {
-                    node_releases: [("n9".to_owned(), "6a".to_owned())].into(),
-                    ..SystemOptions::default()
-                },
-                "no node \"n9\"",
-            ),
-        ] {
-            let error = prepare_with(SystemName::Elastickv, &options).unwrap_err();
-            assert!(error.contains(expected), "{expected}: {error}");
-        }
-        let none = prepare(
-            SystemName::Reference,
-            0,
-            folder.path(),
-            &loopback(),
-            &SystemOptions::default(),
-        );
-        assert!(matches!(none, Err(SystemError::NodeCount(0))));
-    }
-}
+mod tests;

@@ -10,9 +10,10 @@ use keyquake_formats::canary::Canary;
 use keyquake_workloads::{Capabilities, Connect, Protocol};
 use tokio::time::Instant;
 
-use crate::system::{System, SystemError, SystemName, SystemOptions};
+use crate::system::{NodeChange, System, SystemError, SystemName, SystemOptions};
 
 mod addresses;
+mod change;
 mod connect;
 pub mod encryption;
 pub mod errors;
@@ -46,6 +47,22 @@ macro_rules! same_wire {
                 options: &SystemOptions,
             ) -> Result<Vec<NodeSpec>, SystemError> {
                 launch::prepare($name, nodes, dir, network, options)
+            }
+
+            fn changed(
+                &self,
+                node: &NodeSpec,
+                change: &NodeChange,
+            ) -> Result<NodeSpec, SystemError> {
+                change::changed($name, node, change)
+            }
+
+            async fn check_changed(
+                &self,
+                node: &NodeSpec,
+                change: &NodeChange,
+            ) -> Result<String, String> {
+                change::check($name, node, change).await
             }
 
             async fn ready(&self, node: &NodeSpec, deadline: Instant) -> Result<(), SystemError> {

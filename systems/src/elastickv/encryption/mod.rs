@@ -5,7 +5,10 @@
 //! that knows only the contract.
 
 mod admin;
+pub(super) mod files;
+mod leader;
 mod refusal;
+mod turn;
 
 use keyquake_formats::{keys, node_id as ids, sidecar};
 
@@ -14,8 +17,11 @@ pub use elastickv_wire::{
     CapabilityReport, EnableRaftEnvelopeResponse, EnableStorageEnvelopeResponse,
     ResyncSidecarResponse, SidecarStateReport,
 };
+pub use files::KeyFiles;
 pub use ids::{Collision, collisions, full_node_id, node_id};
 pub use keyquake_formats::Purpose;
 pub use keys::{Dek, Kek, KeyError, WrappedDek};
+pub use leader::{Bootstrapped, Enabled, Leader, NotDone, Rotated};
 pub use refusal::{Answer, Class, NotAccepted, ROWS, Refusal, Row};
 pub use sidecar::{Active, Key, Sidecar, SidecarError};
+pub use turn::{KeyChange, Turned, caught_up, clients, turn};

@@ -1,17 +1,20 @@
 //! The plan: everything a run does, explicit, in one file that a person can
 //! read, change and run again (`docs/formats.md`).
 
+mod encryption;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use keyquake_cluster::{NetworkKind, NetworkMode};
-use keyquake_nemesis::{FaultName, PlannedFault};
+use keyquake_nemesis::{Details, FaultName, PlannedFault, Switch};
 use keyquake_systems::SystemName;
 use keyquake_workloads::{WorkloadName, WorkloadOptions};
 use serde::{Deserialize, Serialize};
 
+pub use self::encryption::Encryption;
 use crate::cli::{NetworkArg, ShapeArgs, SystemArg};
 
 /// The version of the plan's format that this binary writes and reads.
@@ -56,6 +59,9 @@ pub struct ClusterPlan {
     /// The release of every node that `releases` does not name.
     #[serde(default = "default_release")]
     pub release: String,
+    /// How much of its encryption is in force when the workloads begin.
+    #[serde(default)]
+    pub encryption: Encryption,
     /// On loopback: the first port to use. Left out, free ports are looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_port: Option<u16>,
@@ -82,7 +88,7 @@ impl Plan {
         let enabled = match shape.faults.as_slice() {
             [] => FaultName::ALL
                 .into_iter()
-                .filter(|fault| links || !fault.info().needs_links)
+                .filter(|fault| !fault.info().step && (links || !fault.info().needs_links))
                 .collect(),
             named => fault_names(named)?,
         };
@@ -107,6 +113,7 @@ impl Plan {
                     NetworkArg::Loopback => NetworkMode::Loopback,
                 },
                 release,
+                encryption: shape.encryption,
                 first_port: shape.first_port,
                 bugs: shape.bug.clone(),
                 releases,
@@ -146,6 +153,16 @@ impl Plan {
     /// The plan as the text of `plan.toml`.
     pub fn to_toml(&self) -> anyhow::Result<String> {
         Ok(toml::to_string(self)?)
+    }
+
+    /// Whether the run needs keys.
+    pub fn needs_keys(&self) -> bool {
+        let turns = |step: &PlannedFault| match &step.details {
+            Details::Roll(roll) => roll.encryption == Some(Switch::On),
+            Details::Admin(_) => true,
+            Details::None => false,
+        };
+        self.cluster.encryption != Encryption::Off || self.faults.iter().any(turns)
     }
 
     /// Whether some fault of the plan cuts links between nodes.
@@ -215,6 +232,10 @@ fn fault_names(words: &[String]) -> anyhow::Result<Vec<FaultName>> {
     let mut names = Vec::new();
     for word in words {
         for name in FaultName::family(word)? {
+            ensure!(
+                !name.info().step,
+                "`{name}` is a step and can't be drawn: write it into a plan (docs/faults.md)"
+            );
             if !names.contains(&name) {
                 names.push(name);
             }

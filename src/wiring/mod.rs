@@ -1,5 +1,8 @@
 //! The small pieces that join rooms which don't know each other.
 
+mod operator;
+mod words;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +14,9 @@ use keyquake_judge::Expectations;
 use keyquake_nemesis::{FaultRecord, FaultSink, Health, LeaderFinder, Step};
 use keyquake_systems::System;
 use keyquake_workloads::{FaultRecord as Recorded, Recorder};
+
+pub use self::operator::Hands;
+pub use self::words::check_words;
 
 use crate::plan::Plan;
 
@@ -30,30 +36,6 @@ pub fn expectations(plan: &Plan) -> Expectations {
         planned_faults: Some(plan.faults.len() as u32),
         ..Expectations::default()
     }
-}
-
-/// Refuses words of a plan that only other rooms understand, before anything is made.
-pub fn check_words(plan: &Plan, system: &dyn System) -> anyhow::Result<()> {
-    for workload in &plan.workloads {
-        workload.check_against(system.capabilities(workload.protocol))?;
-    }
-    if plan.cluster.system == keyquake_systems::SystemName::Reference {
-        let releases = plan
-            .cluster
-            .releases
-            .values()
-            .chain([&plan.cluster.release]);
-        for release in releases {
-            release
-                .parse::<keyquake_node::release::Release>()
-                .map_err(anyhow::Error::msg)?;
-        }
-        for bug in &plan.cluster.bugs {
-            bug.parse::<keyquake_node::bugs::Bug>()
-                .map_err(anyhow::Error::msg)?;
-        }
-    }
-    Ok(())
 }
 
 /// Puts the steps of faults into the history.

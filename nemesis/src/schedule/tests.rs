@@ -1,0 +1,263 @@
+//! Schedules read, written, and refused.
+
+use super::*;
+use crate::operator::Switch;
+
+const BY_HAND: &str = r#"
+[[faults]]
+at = "3.2s"
+for = "2500ms"
+fault = "kill"
+target = "leader"
+
+[[faults]]
+at = "1m 2s"
+for = "2s"
+fault = "pause"
+target = ["n1", "n3"]
+
+[[faults]]
+at = "70s"
+for = "2s"
+fault = "partition-halves"
+target = [["n1"], ["n2", "n3"]]
+
+[[faults]]
+at = "80s"
+for = "2s"
+fault = "partition-one-way"
+target = ["n1 -> n2", "n3->n2"]
+
+[[faults]]
+at = "90s"
+fault = "roll"
+target = ["n1", "n2"]
+release = "6b"
+encryption = "on"
+
+[[faults]]
+at = "100s"
+fault = "admin"
+call = "rotate-storage"
+"#;
+
+#[test]
+fn hand_written_schedules_are_read_and_written_alike() {
+    let schedule = parse(BY_HAND).unwrap();
+    assert_eq!(schedule[0].at, Duration::from_millis(3200));
+    assert_eq!(schedule[1].target, Target::Nodes(vec![0, 2]));
+    assert_eq!(
+        schedule[2].target,
+        Target::Groups(vec![vec![0], vec![1, 2]])
+    );
+    assert_eq!(schedule[3].target, Target::Cuts(vec![(0, 1), (2, 1)]));
+    let roll = Roll {
+        release: Some("6b".to_owned()),
+        encryption: Some(Switch::On),
+    };
+    assert_eq!(schedule[4].details, Details::Roll(roll));
+    assert_eq!(schedule[4].title(), "roll to 6b, encryption on");
+    assert_eq!(schedule[5].target, Target::Leader);
+    assert_eq!(
+        schedule[5].details,
+        Details::Admin(AdminCall::RotateStorage)
+    );
+    assert_eq!(schedule[5].title(), "admin rotate-storage");
+    validate(&schedule, 3).unwrap();
+    let text = to_toml(&schedule).unwrap();
+    assert!(
+        text.contains("at = \"3.2s\"\nfor = \"2.5s\"\nfault = \"kill\"\ntarget = \"leader\"\n"),
+        "{text}"
+    );
+    assert_eq!(parse(&text).unwrap(), schedule);
+    assert_eq!(parse("").unwrap(), []);
+}
+
+#[test]
+fn steps_that_make_no_sense_are_refused() {
+    let cases = [
+        (
+            "fault = \"roll\"\ntarget = \"n1\"",
+            "`roll` changes nothing: give `release`",
+        ),
+        (
+            "fault = \"roll\"\nrelease = \"6b\"",
+            "missing field `target`",
+        ),
+        (
+            "fault = \"roll\"\ntarget = \"n1\"\nrelease = \"6b\"\nfor = \"1s\"",
+            "`roll` stays, so it can't have `for`",
+        ),
+        (
+            "fault = \"roll\"\ntarget = [\"n1 -> n2\"]\nrelease = \"6b\"",
+            "`roll` is aimed at",
+        ),
+        (
+            "fault = \"roll\"\ntarget = \"n1\"\nencryption = \"maybe\"",
+            "unknown variant `maybe`, expected `on` or `off`",
+        ),
+        ("fault = \"admin\"", "missing field `call`"),
+        (
+            "fault = \"admin\"\ncall = \"rotate\"",
+            "there is no call `rotate`; there are bootstrap, enable-storage-envelope",
+        ),
+        (
+            "fault = \"admin\"\ncall = \"bootstrap\"\ntarget = \"n2\"",
+            "`admin` is aimed at \"leader\"",
+        ),
+        (
+            "fault = \"kill\"\ntarget = \"n1\"\nfor = \"1s\"\ncall = \"bootstrap\"",
+            "`kill` has no `call`",
+        ),
+        ("fault = \"kill\"\ntarget = \"n1\"", "missing field `for`"),
+    ];
+    for (step, reason) in cases {
+        let error = parse(&format!("[[faults]]\nat = \"1s\"\n{step}\n"));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("line ") && error.contains(reason),
+            "{error}\nmust name a line and {reason}"
+        );
+    }
+}
+
+/// A schedule of one fault, with one field changed; its error.
+fn error_with(field: &str, value: &str) -> String {
+    let lines = [
+        ("at", "\"1s\""),
+        ("for", "\"1s\""),
+        ("fault", "\"kill\""),
+        ("target", "\"n1\""),
+    ];
+    let line = |(name, usual): (&str, &str)| {
+        format!("{name} = {}\n", if name == field { value } else { usual })
+    };
+    let text = format!("[[faults]]\n{}", lines.map(line).concat());
+    parse(&text).unwrap_err().to_string()
+}
+
+#[test]
+fn mistakes_are_named_with_line_and_reason() {
+    let cases = [
+        (
+            "fault",
+            "\"kil\"",
+            "line 4",
+            "there is no fault `kil`; there are kill, pause, partition-one",
+        ),
+        ("at", "\"soon\"", "line 2", "`soon` is no time"),
+        ("for", "3", "line 3", "invalid type: integer"),
+        (
+            "target",
+            "\"boss\"",
+            "line 5",
+            "`boss` is no target; there are \"leader\"",
+        ),
+        ("target", "[\"n0\"]", "line 5", "`n0` is no node"),
+        ("target", "[]", "line 5", "the list of targets is empty"),
+        (
+            "target",
+            "[\"n1\", [\"n2\"]]",
+            "line 5",
+            "either groups or names",
+        ),
+        (
+            "target",
+            "[\"n1 -> n1\"]",
+            "line 5",
+            "from a node to itself",
+        ),
+        (
+            "target",
+            "[[\"n1\"], [\"n2\"]]",
+            "line 1",
+            "`kill` is aimed at",
+        ),
+        ("for", "\"0s\"", "line 1", "must be held for some time"),
+    ];
+    for (field, value, line, reason) in cases {
+        let error = error_with(field, value);
+        assert!(
+            error.contains(line) && error.contains(reason),
+            "{error}\nmust name {line} and {reason}"
+        );
+    }
+    let extra = parse("[[faults]]\nat = \"1s\"\nhold = \"1s\"\n")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        extra.contains("line 3") && extra.contains("unknown field `hold`"),
+        "{extra}"
+    );
+    let missing = parse("[[faults]]\nat = \"1s\"\nfor = \"1s\"\nfault = \"kill\"\n")
+        .unwrap_err()
+        .to_string();
+    assert!(missing.contains("missing field `target`"), "{missing}");
+}
+
+#[test]
+fn what_does_not_fit_the_cluster_is_refused() {
+    let planned = |at, fault, target| PlannedFault {
+        at: Duration::from_secs(at),
+        hold: Duration::from_secs(2),
+        fault,
+        target,
+        details: Details::None,
+    };
+    let cases = [
+        (
+            planned(1, FaultName::Kill, Target::Nodes(vec![3])),
+            3,
+            "there is no n4, the cluster has 3 nodes",
+        ),
+        (
+            planned(
+                1,
+                FaultName::PartitionMajorityRing,
+                Target::Nodes(vec![0, 1]),
+            ),
+            2,
+            "needs at least 3 nodes",
+        ),
+        (
+            planned(1, FaultName::Kill, Target::Follower),
+            1,
+            "has no follower",
+        ),
+        (
+            planned(
+                1,
+                FaultName::PartitionHalves,
+                Target::Groups(vec![vec![0], vec![1]]),
+            ),
+            3,
+            "n3 is in neither half",
+        ),
+        (
+            planned(
+                1,
+                FaultName::PartitionMajorityRing,
+                Target::Nodes(vec![0, 1, 2]),
+            ),
+            4,
+            "n4 is not in the ring",
+        ),
+    ];
+    for (fault, nodes, reason) in cases {
+        let error = validate(&[fault], nodes).unwrap_err().to_string();
+        assert!(
+            error.starts_with("fault 1 of the schedule (`") && error.contains(reason),
+            "{error}\nwanted: {reason}"
+        );
+    }
+    let overlapping = [
+        planned(1, FaultName::Kill, Target::Leader),
+        planned(2, FaultName::Pause, Target::Leader),
+    ];
+    let error = validate(&overlapping, 3).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "fault 2 of the schedule (`pause` at 2s) can't be: the fault before it is held until 3s; \
+         faults come one after another"
+    );
+}

@@ -1,0 +1,175 @@
+//! A fault as it stands in a plan: every field of every kind, most of them left out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Details, PlannedFault};
+use crate::catalogue::FaultName;
+use crate::faults;
+use crate::operator::{AdminCall, Roll, Switch};
+use crate::target::Target;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    #[serde(with = "seconds")]
+    at: Duration,
+    #[serde(
+        rename = "for",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "optional_seconds"
+    )]
+    hold: Option<Duration>,
+    fault: FaultName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encryption: Option<Switch>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    call: Option<AdminCall>,
+}
+
+impl TryFrom<Written> for PlannedFault {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let fault = written.fault;
+        let hold = written.hold()?;
+        let details = written.details()?;
+        let target = match (written.target, fault) {
+            (Some(target), _) => target,
+            (None, FaultName::Admin) => Target::Leader,
+            (None, _) => {
+                return Err(format!(
+                    "missing field `target`: whom `{fault}` is aimed at"
+                ));
+            }
+        };
+        faults::check_target(fault, &target)?;
+        Ok(PlannedFault {
+            at: written.at,
+            hold,
+            fault,
+            target,
+            details,
+        })
+    }
+}
+
+impl Written {
+    fn hold(&self) -> Result<Duration, String> {
+        let fault = self.fault;
+        match (self.hold, fault.info().step) {
+            (None, true) => Ok(Duration::ZERO),
+            (Some(_), true) => Err(format!("`{fault}` stays, so it can't have `for`")),
+            (None, false) => Err(format!("missing field `for`: how long `{fault}` is held")),
+            (Some(hold), false) if hold.is_zero() => {
+                Err(format!("`{fault}` must be held for some time (`for`)"))
+            }
+            (Some(hold), false) => Ok(hold),
+        }
+    }
+
+    fn details(&self) -> Result<Details, String> {
+        let fault = self.fault;
+        let stray = [
+            ("release", self.release.is_some(), FaultName::Roll),
+            ("encryption", self.encryption.is_some(), FaultName::Roll),
+            ("call", self.call.is_some(), FaultName::Admin),
+        ];
+        if let Some((field, ..)) = stray.iter().find(|(_, there, of)| *there && *of != fault) {
+            return Err(format!("`{fault}` has no `{field}`"));
+        }
+        match fault {
+            FaultName::Roll if self.release.is_none() && self.encryption.is_none() => Err(
+                "`roll` changes nothing: give `release`, `encryption` (\"on\" or \"off\"), or both"
+                    .to_owned(),
+            ),
+            FaultName::Roll => Ok(Details::Roll(Roll {
+                release: self.release.clone(),
+                encryption: self.encryption,
+            })),
+            FaultName::Admin => self.call.map(Details::Admin).ok_or_else(|| {
+                format!(
+                    "missing field `call`: what `admin` does, one of {}",
+                    AdminCall::ALL.map(AdminCall::as_str).join(", ")
+                )
+            }),
+            _ => Ok(Details::None),
+        }
+    }
+}
+
+impl From<PlannedFault> for Written {
+    fn from(planned: PlannedFault) -> Self {
+        let (release, encryption, call) = match planned.details {
+            Details::None => (None, None, None),
+            Details::Roll(roll) => (roll.release, roll.encryption, None),
+            Details::Admin(call) => (None, None, Some(call)),
+        };
+        // A call goes to the leader, which needs no saying.
+        let unsaid = planned.fault == FaultName::Admin;
+        Written {
+            at: planned.at,
+            hold: (!planned.hold.is_zero()).then_some(planned.hold),
+            fault: planned.fault,
+            target: (!unsaid).then_some(planned.target),
+            release,
+            encryption,
+            call,
+        }
+    }
+}
+
+/// Durations as people write them, to a tenth of a second and finer.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{}s", duration.as_secs_f64()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map_err(|error| {
+            D::Error::custom(format!(
+                "`{text}` is no time ({error}); write \"2.5s\" or \"1m 30s\""
+            ))
+        })
+    }
+}
+
+/// The same, where there may be none.
+mod optional_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::seconds::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::seconds::deserialize(deserializer).map(Some)
+    }
+}
