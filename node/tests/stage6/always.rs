@@ -72,6 +72,9 @@ async fn restart(lab: &mut Lab, nodes: &[usize]) {
     for &node in nodes {
         lab.cluster.kill(node);
     }
+    if let [node] = nodes {
+        lab.note_nonces(*node);
+    }
     lab.start_all();
     lab.settle().await;
     assert_kept(&before, lab, nodes);
@@ -186,7 +189,7 @@ async fn a_later_release_starts_where_an_earlier_one_stopped() {
 async fn replay(lab: &mut Lab, old_state: &std::path::Path) {
     lab.settle().await;
     let before = lab.keys_of(0);
-    lab.cluster.kill(0);
+    lab.kill(0);
     copy_folder(old_state, &lab.data_dir(0).join("fsm.db"));
     lab.start(0);
     lab.settle().await;
@@ -205,6 +208,7 @@ async fn replay(lab: &mut Lab, old_state: &std::path::Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn encryption_entries_met_again_change_nothing() {
     let mut lab = Lab::started(1, ALL).await;
+    lab.watch = true;
     lab.write("before", 3).await;
     lab.cluster.kill(0);
     let state = lab.cluster.dir().join("state");
@@ -220,6 +224,7 @@ async fn encryption_entries_met_again_change_nothing() {
     }
     // What one replay leaves behind must not trip the next.
     replay(&mut lab, &state).await;
+    assert!(lab.nonces.len() > 30);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,7 +256,7 @@ async fn done_among_elections(lab: &mut Lab, call: &Call, round: u64) {
         tokio::spawn(async move { call.make(&mut admin).await.map(|done| done.index) })
     };
     sleep(Duration::from_micros(700 * (round % 16))).await;
-    lab.cluster.kill(leader);
+    lab.kill(leader);
     let answer = timeout(Duration::from_secs(10), pending).await;
     let answer = answer.expect("an end of the call").expect("a call");
     println!("leader killed: {answer:?}");
@@ -269,6 +274,7 @@ async fn leadership_moves_inside_every_operation() {
     let mut round = rand::random::<u64>() % 16;
     for _ in 0..lives {
         let mut lab = Lab::started(3, ALL).await;
+        lab.watch = true;
         lab.write("first", 5).await;
         let call = lab.bootstrap_call().await;
         round += 1;

@@ -265,6 +265,47 @@ async fn a_sidecar_from_an_older_disk() {
     together(["6d", "6f"].map(older_sidecar)).await;
 }
 
+/// Folders of a member: all that lies on its disk.
+fn disk_of(lab: &Lab) -> [std::path::PathBuf; 2] {
+    [lab.data_dir(2), lab.sidecar_dir(2)]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_disk_from_an_older_copy() {
+    let mut lab = Lab::started(3, ALL).await;
+    lab.enter_phase_2().await;
+    lab.settle().await;
+    lab.lead(0).await;
+    let save = |lab: &Lab, name: &str| {
+        for (number, folder) in disk_of(lab).iter().enumerate() {
+            copy_folder(folder, &lab.cluster.dir().join(format!("{name}-{number}")));
+        }
+    };
+    let restore = |lab: &Lab, name: &str| {
+        for (number, folder) in disk_of(lab).iter().enumerate() {
+            copy_folder(&lab.cluster.dir().join(format!("{name}-{number}")), folder);
+        }
+    };
+    lab.kill(2);
+    save(&lab, "old");
+    for life in 0..2 {
+        lab.start(2);
+        lab.settle().await;
+        lab.write(&format!("life-{life}"), 5).await;
+        lab.settle().await;
+        lab.kill(2);
+    }
+    save(&lab, "new");
+    restore(&lab, "old");
+    // Its own registry is as old as its sidecar: only the others know better.
+    lab.refuses_to_start(2, "ErrLocalEpochRollback", SIDECAR_FLAG)
+        .await;
+    restore(&lab, "new");
+    lab.start(2);
+    lab.settle().await;
+    lab.check_on(2).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_raft_epoch_from_an_older_disk() {
     let mut lab = Lab::started(1, ALL).await;

@@ -8,6 +8,7 @@ use crate::stages::assert_entries;
 async fn from_5d_to_6f_by_rolling_restarts_under_load() {
     let mut lab = Lab::new(&[Setup::bare("5d"); 3]);
     lab.snapshot_often();
+    lab.watch = true;
     lab.start_all();
     lab.leader().await;
     let load = Load::start(&lab, 3, "life");
@@ -46,12 +47,14 @@ async fn from_5d_to_6f_by_rolling_restarts_under_load() {
     let mut sealed = 0;
     for node in 0..3 {
         sealed += assert_entries(&lab, node, cutover);
+        lab.assert_no_bare_key(node);
         let folder = lab.cluster.dir().join(lab.cluster.name(node));
         for (key, value) in lab.written.iter().filter(|(key, _)| key.starts_with("6f-")) {
             assert_nowhere(&folder, key, value);
         }
     }
     assert!(sealed > 0, "no sealed entry is left to look at");
+    println!("{} nonces, no two alike", lab.nonces.len());
 }
 
 /// The bytes stand in no file below a folder.

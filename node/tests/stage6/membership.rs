@@ -69,6 +69,7 @@ async fn a_voter_is_added_directly() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_voter_that_comes_back_with_an_empty_disk_uses_no_epoch_again() {
     let mut lab = Lab::snapshotting(3, ALL).await;
+    lab.watch = true;
     lab.enter_phase_2().await;
     lab.write("first", 20).await;
     for round in 0..3 {
@@ -83,7 +84,7 @@ async fn a_voter_that_comes_back_with_an_empty_disk_uses_no_epoch_again() {
         lab.settle().await;
         lab.lead(0).await;
         lab.remove(2).await;
-        lab.cluster.kill(2);
+        lab.kill(2);
         fs::remove_dir_all(lab.data_dir(2)).expect("a wiped disk");
         fs::remove_dir_all(lab.sidecar_dir(2)).expect("a wiped disk");
         lab.write(&format!("without-{round}"), 10).await;

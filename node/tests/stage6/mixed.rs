@@ -147,6 +147,67 @@ async fn a_member_back_on_6a_halts_at_rotation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_snapshot_brings_an_old_member_past_bootstrap() {
+    for old in [Setup::bare("6a"), Setup::bare("6b")] {
+        println!("{old:?}");
+        let mut lab = Lab::new(&[Setup::all("6b"), Setup::all("6b"), old]);
+        lab.snapshot_often();
+        lab.start_all();
+        lab.lead(0).await;
+        lab.cluster.kill(2);
+        let index = lab.bootstrap().await.index;
+        lab.write("meanwhile", 120).await;
+        for _ in 0..2 {
+            lab.start(2);
+            let code = lab.cluster.exit_code(2).await;
+            let said = lab.said(2);
+            assert_eq!(code, Some(1), "{said}");
+            assert!(said.contains("halting apply"), "{said}");
+            assert!(said.contains("ErrKEKNotConfigured"), "{said}");
+            assert!(
+                disk::applied(&lab.data_dir(2)) < index,
+                "{old:?} passed {index}"
+            );
+            keeps_nothing(&lab, 2);
+        }
+        lab.restart_as(2, Setup::all("6b"));
+        lab.settle().await;
+        lab.check_everywhere().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_5d_member_brought_past_bootstrap_is_found_out() {
+    let mut lab = Lab::new(&[Setup::all("6f"), Setup::all("6f"), Setup::bare("5d")]);
+    lab.snapshot_often();
+    lab.start_all();
+    lab.write("before", 5).await;
+    lab.lead(0).await;
+    lab.cluster.kill(2);
+    let index = lab.bootstrap().await.index;
+    lab.write("meanwhile", 120).await;
+    // It knows nothing of the rows it is brought; nothing is sealed yet.
+    lab.start(2);
+    lab.cluster
+        .until(2, "catching up", move |s| s.applied_index > index)
+        .await;
+    lab.check_on(2).await;
+    // It has passed what it can't do: a release with guards sees it, and says so. The way
+    // back is that of a lost disk.
+    lab.kill(2);
+    lab.setups.insert(2, Setup::all("6f"));
+    let guard = "ErrSidecarBehindRaftLog";
+    lab.refuses_to_start(2, guard, "--encryptionSidecarPath")
+        .await;
+    lab.remove(2).await;
+    std::fs::remove_dir_all(lab.data_dir(2)).expect("a wiped disk");
+    lab.join(2, Setup::all("6f"), As::Voter).await;
+    lab.enable(Purpose::Storage).await;
+    lab.write("sealed", 5).await;
+    lab.check_everywhere().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_without_the_flag_bars_both_cutovers() {
     let unflagged = Setup {
         enabled: false,

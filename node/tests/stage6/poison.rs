@@ -1,7 +1,7 @@
 //! Requests that no replica could apply are refused by name before they are proposed;
 //! repeated and late ones change nothing.
 
-use crate::kit::{Call, Lab, Purpose, Refused, Setup, keys, wait};
+use crate::kit::{Call, Lab, Purpose, Refused, Setup, disk, keys, wait};
 
 const ALL: Setup = Setup::all("6f");
 const ARGUMENT: Refused = Refused::argument(&[]);
@@ -306,4 +306,37 @@ async fn a_follower_refuses_every_mutator() {
         );
     }
     assert!((0..3).all(|node| lab.sidecar(node).is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_in_the_log_itself_change_nothing() {
+    let mut lab = Lab::started(1, ALL).await;
+    lab.bootstrap().await;
+    for purpose in [Purpose::Storage, Purpose::Storage, Purpose::Raft] {
+        lab.rotate(purpose).await;
+        lab.settle().await;
+    }
+    lab.enable(Purpose::Storage).await;
+    lab.write("written", 5).await;
+    lab.settle().await;
+    let before = lab.keys_of(0);
+    lab.cluster.kill(0);
+    // Bootstrap and the rotation family, each once more, oldest first.
+    let entries = disk::payloads(&lab.data_dir(0)).into_iter();
+    let again: Vec<_> = entries
+        .filter(|(_, data)| [4, 5].contains(&data[0]))
+        .collect();
+    assert_eq!(again.len(), 5);
+    for (_, payload) in again {
+        disk::append(&lab.data_dir(0), &payload);
+    }
+    lab.start(0);
+    lab.settle().await;
+    let after = lab.keys_of(0);
+    assert_eq!(before.active, after.active, "an active id went back");
+    assert_eq!(before.shared().keys, after.shared().keys);
+    assert!(after.storage_envelope_active);
+    let cutover = before.storage_envelope_cutover_index;
+    assert_eq!(after.storage_envelope_cutover_index, cutover);
+    lab.check().await;
 }

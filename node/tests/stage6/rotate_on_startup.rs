@@ -118,6 +118,25 @@ async fn a_whole_cluster_restarted_rotates_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_a_majority_starts_and_waits() {
+    let mut lab = Lab::started(3, ALL).await;
+    lab.enter_phase_2().await;
+    lab.settle().await;
+    lab.kill_all();
+    for node in 0..3 {
+        lab.setups.insert(node, ROTATING);
+    }
+    lab.start(0);
+    lab.cluster
+        .until(0, "a status without a leader", |s| s.state != 3)
+        .await;
+    lab.start_all();
+    lab.settle().await;
+    lab.write("whole", 5).await;
+    lab.check_everywhere().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_before_bootstrap_expires_quietly() {
     let mut lab = Lab::started(3, ROTATING).await;
     lab.write("first", 5).await;

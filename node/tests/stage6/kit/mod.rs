@@ -8,6 +8,7 @@ pub mod load;
 pub mod members;
 mod operate;
 mod refusals;
+mod secrets;
 pub mod sidecar;
 
 use std::collections::BTreeMap;
@@ -91,6 +92,10 @@ pub struct Lab {
     pub kek: Key,
     /// What was acknowledged and must be read back.
     pub written: BTreeMap<String, String>,
+    /// What was sealed so far, as far as it was looked at.
+    pub nonces: secrets::Nonces,
+    /// Whether every node that is killed is looked at.
+    pub watch: bool,
     /// Flags of nodes that join instead of bootstrapping.
     joins: BTreeMap<usize, Vec<String>>,
     /// Bytes of log at each node's last start.
@@ -106,6 +111,8 @@ impl Lab {
             setups: setups.iter().copied().enumerate().collect(),
             kek: rand::random(),
             written: BTreeMap::new(),
+            nonces: secrets::Nonces::default(),
+            watch: false,
             joins: BTreeMap::new(),
             lives: BTreeMap::new(),
             next_dek: 100,
@@ -245,13 +252,21 @@ impl Lab {
     /// SIGKILL to all.
     pub fn kill_all(&mut self) {
         for node in self.setups.keys().copied().collect::<Vec<_>>() {
-            self.cluster.kill(node);
+            self.kill(node);
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, node: usize) {
+        self.cluster.kill(node);
+        if self.watch {
+            self.note_nonces(node);
         }
     }
 
     /// SIGKILL and start again, with this setup.
     pub fn restart_as(&mut self, node: usize, setup: Setup) {
-        self.cluster.kill(node);
+        self.kill(node);
         self.setups.insert(node, setup);
         self.start(node);
     }
