@@ -43,6 +43,17 @@ pub(crate) struct Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// Waits until a node that is up serves, but not longer than it lives.
+    async fn serves(&self, node: u16, deadline: Instant) -> Result<(), String> {
+        tokio::select! {
+            ready = self.health.wait_ready(node, deadline) => ready,
+            ending = self.cluster.wait_exit(node) => Err(ending.map_or_else(
+                |error| error.to_string(),
+                |ending| format!("it {ending}; its log says why"),
+            )),
+        }
+    }
+
     /// The name of who leads, once somebody does.
     async fn someone_leads(&self, deadline: Instant) -> Result<String, String> {
         loop {
@@ -179,7 +190,7 @@ async fn bring_up(stage: &Stage<'_>, node: u16) -> Result<String, String> {
             format!("{name} was started again (pid {pid})")
         }
     };
-    let ready = stage.health.wait_ready(node, begun + HEAL_WITHIN).await;
+    let ready = stage.serves(node, begun + HEAL_WITHIN).await;
     ready.map_err(|error| format!("{how}, but doesn't serve: {error}"))?;
     match stage.cluster.status(node) {
         status if status.is_up() => Ok(format!(

@@ -51,14 +51,7 @@ impl Roll {
         let restarted = stage.cluster.restart(node, spec).await;
         let pid = restarted.map_err(|error| format!("{name} was {before}, but {error}"))?;
         let how = format!("{name} was {before}, and was started again as pid {pid}");
-        let ready = tokio::select! {
-            ready = stage.health.wait_ready(node, begun + HEAL_WITHIN) => ready,
-            // Without this, one that refuses to start would be waited for.
-            ending = stage.cluster.wait_exit(node) => Err(ending.map_or_else(
-                |error| error.to_string(),
-                |ending| format!("it {ending}; its log says why"),
-            )),
-        };
+        let ready = stage.serves(node, begun + HEAL_WITHIN).await;
         ready.map_err(|error| format!("{how}, but doesn't serve: {error}"))?;
         let how = format!("{how}, serves after {} ms", begun.elapsed().as_millis());
         let said = stage.operator.check_rolled(node, &self.change).await;

@@ -187,8 +187,8 @@ async fn repair(stage: &Stage, cluster: &Cluster) -> anyhow::Result<()> {
             cluster.start(spec.index).await?;
         }
         // One that can't be repaired is seen by the final reads, and by AVAIL.
-        if let Err(error) = stage.system.ready(spec, deadline).await {
-            eprintln!("warning: {error}");
+        if let Err(error) = stage.ready(cluster, spec, deadline).await {
+            eprintln!("warning: {error:#}");
         }
     }
     Ok(())

@@ -156,7 +156,7 @@ impl Stage {
     }
 
     /// Waits for a node, but not longer than it lives.
-    async fn ready(
+    pub async fn ready(
         &self,
         cluster: &Cluster,
         spec: &NodeSpec,
