@@ -143,6 +143,9 @@ impl Fsm {
     pub fn apply(&self, index: u64, command: &Command) -> Result<Reply, FsmError> {
         let mut view = View::new(&self.rows, &self.encryption, self.database.snapshot());
         let reply = evaluate::evaluate(&mut view, command)?;
+        if bugs::on(Bug::ValueInTemporary) {
+            self.files.keep_value(view.last_body());
+        }
         let mut batch = self.database.batch();
         view.into_batch(&mut batch, index, self.seals())?;
         batch.insert(&self.rows, rows::META_APPLIED, index.to_le_bytes());

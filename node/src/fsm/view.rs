@@ -42,6 +42,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// One of the bodies written, if any was.
+    pub fn last_body(&self) -> Option<&[u8]> {
+        self.writes.values().rev().find_map(Option::as_deref)
+    }
+
     /// The writes alone.
     pub fn into_writes(self) -> Writes {
         self.writes
