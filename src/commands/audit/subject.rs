@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use elle_rs::history::{Event, FaultStep, Op};
-use keyquake_audit::{Canaries, Canary, MayStand, NodeDisks, Subject};
+use keyquake_audit::{Answered, Canaries, Canary, MayStand, NodeDisks, Subject};
 use keyquake_nemesis::{AdminCall, Details};
 use keyquake_results::RunFolder;
 use keyquake_systems::SystemName;
-use keyquake_systems::elastickv::encryption::KeyFiles;
+use keyquake_systems::elastickv::encryption::{KeyChange, KeyFiles};
 
 use super::words::AuditArgs;
 use crate::judging::History;
@@ -43,7 +43,22 @@ pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
             .map(node)
             .collect(),
         former_members: Vec::new(),
+        answered: answered(run)?,
         canaries: Some(planted(canary, &history.events, &plan)),
+    })
+}
+
+/// What the store answered when the run's cluster was cut over before its workloads.
+fn answered(run: &RunFolder) -> anyhow::Result<Answered> {
+    let encryption = run.read_run()?.encryption;
+    let index = |change: KeyChange| {
+        let steps = encryption.iter().flat_map(|encryption| &encryption.steps);
+        let mut steps = steps.filter(|step| step.change == change.to_string());
+        steps.next().map(|step| step.applied_index)
+    };
+    Ok(Answered {
+        storage: index(KeyChange::EnableStorageEnvelope),
+        raft: index(KeyChange::EnableRaftEnvelope),
     })
 }
 
@@ -130,6 +145,7 @@ pub fn of_folder(folder: &Path, args: &AuditArgs) -> anyhow::Result<Subject> {
         kek: args.kek.clone(),
         nodes,
         former_members: Vec::new(),
+        answered: Answered::default(),
         canaries,
     })
 }
