@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::admin::words::AdminArgs;
+use crate::commands::audit::words::AuditArgs;
 use crate::plan::Encryption;
 
 /// Fault injection for replicated key-value stores that encrypt their disks.
@@ -23,6 +24,8 @@ pub enum Command {
     Plan(Box<PlanArgs>),
     /// Judge a stored history again
     Check(CheckArgs),
+    /// Audit the disks of a run, or of a stopped cluster: envelopes, canaries, keys
+    Audit(AuditArgs),
     /// Write a run's report again and say where it is
     Report(ReportArgs),
     /// List the stored runs, newest first

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod admin;
+pub mod audit;
 pub mod catalogue;
 pub mod check;
 pub mod heal;

@@ -23,4 +23,4 @@ pub use judge::audit;
 pub use keyquake_formats::canary::Canary;
 pub use keyquake_judge::Verdict;
 pub use report::{Audit, Audited, CanaryCounts, Counts, NodeAudit, Scanned};
-pub use subject::{AuditError, NodeDisks, Subject};
+pub use subject::{Answered, AuditError, NodeDisks, Subject};

@@ -21,6 +21,15 @@ pub struct NodeDisks {
     pub logs: Vec<PathBuf>,
 }
 
+/// The log indexes of the cutovers as the store's administration answered them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answered {
+    /// Phase 1's.
+    pub storage: Option<u64>,
+    /// Phase 2's.
+    pub raft: Option<u64>,
+}
+
 /// A cluster to audit. Its nodes must be stopped or frozen: an engine's files that change
 /// while they are copied may not fit together.
 pub struct Subject {
@@ -30,6 +39,8 @@ pub struct Subject {
     pub nodes: Vec<NodeDisks>,
     /// Raft ids of members that wrote and are not among `nodes` any more.
     pub former_members: Vec<String>,
+    /// The log indexes that the store answered for its cutovers, where they are known.
+    pub answered: Answered,
     /// What was written; `None` if that is not known.
     pub canaries: Option<Canaries>,
 }

@@ -74,6 +74,15 @@ pub(super) fn diagnose<B: Binding>(
         let text = format!("its key id is {key_id}, and it was sealed under key {right}");
         return found("key-id-changed", text);
     }
+    // The tag may be right in all but the key that made it.
+    let aad = binding.aad(envelope);
+    let maker = ring
+        .keys()
+        .find(|(_, key)| key.open(envelope, &aad).is_some());
+    if let Some((maker, _)) = maker {
+        let text = format!("it says key {key_id}, and was sealed with the bytes of key {maker}");
+        return found("sealed-under-another-key", text);
+    }
     if shut == Shut::KeyUnknown {
         return key_unknown(envelope, binding, others);
     }
@@ -182,6 +191,16 @@ impl Binding for RowBinding<'_> {
         if let Some(from) = self.table.iter().find(|row| opens(self.header, &row.key)) {
             let key = String::from_utf8_lossy(&from.key).into_owned();
             return Some(found("moved", format!("it was sealed for the row {key:?}")));
+        }
+        for (header, key, lacks) in [
+            (self.header, &[][..], "the row's key"),
+            (&[][..], self.key, "the value's header"),
+            (&[][..], &[][..], "the row's key and the value's header"),
+        ] {
+            if opens(header, key) {
+                let text = format!("it was sealed without {lacks} in what it is bound to");
+                return Some(found("binding-incomplete", text));
+            }
         }
         let mut header = self.header.to_vec();
         for bit in 0..VALUE_HEADER_BYTES * 8 {

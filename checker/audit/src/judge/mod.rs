@@ -171,7 +171,7 @@ impl<'a> Judge<'a> {
                 nonces.persisted(&node.name, *id, key.local_epoch);
             }
         }
-        let cluster = sidecars::agree(&with, &mut findings);
+        let cluster = sidecars::agree(&with, subject.answered, &mut findings);
         Judge {
             subject,
             needles,

@@ -8,7 +8,7 @@ use keyquake_formats::Purpose;
 use keyquake_formats::sidecar::{Sidecar, SidecarError};
 
 use crate::finding::{Findings, Invariant, Place, Spot};
-use crate::subject::NodeDisks;
+use crate::subject::{Answered, NodeDisks};
 
 /// What the cluster as a whole has come to, by its nodes' sidecars.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +43,11 @@ pub(super) fn read(
 }
 
 /// Compares sidecars, and says what they come to together.
-pub(super) fn agree(sidecars: &[(&NodeDisks, &Sidecar)], findings: &mut Findings) -> ClusterState {
+pub(super) fn agree(
+    sidecars: &[(&NodeDisks, &Sidecar)],
+    answered: Answered,
+    findings: &mut Findings,
+) -> ClusterState {
     let mut first_at: BTreeMap<u64, (&str, Agreed)> = BTreeMap::new();
     for (node, sidecar) in sidecars {
         let agreed = Agreed::of(sidecar);
@@ -61,6 +65,7 @@ pub(super) fn agree(sidecars: &[(&NodeDisks, &Sidecar)], findings: &mut Findings
         }
     }
     keys_agree(sidecars, findings);
+    answers_kept(sidecars, answered, findings);
     let storage = |sidecar: &Sidecar| sidecar.storage_envelope_cutover_index;
     let raft = |sidecar: &Sidecar| sidecar.raft_envelope_cutover_index;
     ClusterState {
@@ -84,6 +89,33 @@ fn keys_agree(sidecars: &[(&NodeDisks, &Sidecar)], findings: &mut Findings) {
             if expected != bytes {
                 let text = format!("key {id} has other wrapped bytes than on {first}");
                 findings.add(Invariant::Agree, "keys-differ", spot(node), text);
+            }
+        }
+    }
+}
+
+/// A cutover is where the store said that it is.
+fn answers_kept(sidecars: &[(&NodeDisks, &Sidecar)], answered: Answered, findings: &mut Findings) {
+    for (node, sidecar) in sidecars {
+        let pairs = [
+            (
+                "storage",
+                answered.storage,
+                sidecar.storage_envelope_cutover_index,
+            ),
+            ("raft", answered.raft, sidecar.raft_envelope_cutover_index),
+        ];
+        for (what, answered, named) in pairs {
+            if let Some(index) = answered.filter(|index| named != 0 && *index != named) {
+                let text = format!(
+                    "it names {named} as the {what} cutover, and the store answered {index}"
+                );
+                findings.add(
+                    Invariant::Boundary,
+                    "cutover-not-as-answered",
+                    spot(node),
+                    text,
+                );
             }
         }
     }

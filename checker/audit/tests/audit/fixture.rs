@@ -9,7 +9,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use keyquake_audit::{Audit, Canaries, Canary, MayStand, NodeDisks, Subject, audit};
+use keyquake_audit::{Answered, Audit, Canaries, Canary, MayStand, NodeDisks, Subject, audit};
 use keyquake_formats::keys::{Dek, Kek};
 use prost::Message;
 use serde_json::json;
@@ -27,6 +27,8 @@ pub const RAFT_CUTOVER: u64 = 60;
 /// Values 0 .. 90 are written at log indexes 1 .. 91, all under key 1.
 pub const VALUES: u64 = 90;
 pub const EPOCH: u16 = 3;
+/// Of a row's value that is an envelope without expiry.
+pub const HEADER: [u8; 9] = [2, 0, 0, 0, 0, 0, 0, 0, 0];
 
 pub struct Disks {
     pub dir: TempDir,
@@ -153,11 +155,24 @@ impl Disks {
     /// The row value of an index, sealed by a node for a row key.
     pub fn sealed_row(&self, index: u64, row_key: &[u8], nonce: [u8; 12]) -> Vec<u8> {
         let key_id = if index < 50 { OLD_KEY } else { STORAGE_KEY };
-        let header = [2, 0, 0, 0, 0, 0, 0, 0, 0];
-        let aad = [&[1, 0], &key_id.to_be_bytes()[..], &header, row_key].concat();
+        let bound = [&HEADER[..], row_key].concat();
+        self.sealed_with(index, key_id, key_id, &bound, nonce)
+    }
+
+    /// The row value of an index, sealed with the bytes of one key under the id of another,
+    /// and bound to anything.
+    pub fn sealed_with(
+        &self,
+        index: u64,
+        bytes_of: u32,
+        key_id: u32,
+        bound: &[u8],
+        nonce: [u8; 12],
+    ) -> Vec<u8> {
+        let aad = [&[1, 0], &key_id.to_be_bytes()[..], bound].concat();
         let text = self.text(index);
-        let envelope = seal(self.dek(key_id), key_id, nonce, &aad, text.as_bytes());
-        [&header[..], &envelope].concat()
+        let envelope = seal(self.dek(bytes_of), key_id, nonce, &aad, text.as_bytes());
+        [&HEADER[..], &envelope].concat()
     }
 
     fn row(&self, node_id: u16, index: u64) -> Vec<u8> {
@@ -289,6 +304,7 @@ impl Disks {
             kek: Some(self.dir.path().join("kek")),
             nodes: NODES.iter().map(node).collect(),
             former_members: Vec::new(),
+            answered: Answered::default(),
             canaries: Some(self.canaries()),
         }
     }

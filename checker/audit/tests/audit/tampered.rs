@@ -1,11 +1,11 @@
 //! One thing changed on a disk: found, named, and told apart from every other.
 
-use keyquake_audit::{Audit, Finding, Invariant, Place, Verdict};
+use keyquake_audit::{Audit, Finding, Invariant, Place, Verdict, audit};
 use serde_json::json;
 
 use crate::fixture::{
-    Disks, EPOCH, NODE_IDS, OLD_KEY, RAFT_CUTOVER, STORAGE_KEY, VALUES, log_key, nonce, row_key,
-    version_1, version_2,
+    Disks, EPOCH, HEADER, NODE_IDS, OLD_KEY, RAFT_CUTOVER, STORAGE_CUTOVER, STORAGE_KEY, VALUES,
+    log_key, nonce, row_key, version_1, version_2,
 };
 
 /// Above both cutovers.
@@ -132,6 +132,51 @@ fn a_value_of_another_row_or_key_is_named() {
         value.extend(sealed(disks, INDEX));
     });
     is(&raft, Invariant::Open, "raft-envelope-in-storage");
+}
+
+#[test]
+fn an_envelope_made_in_a_wrong_way_is_told_from_a_damaged_one() {
+    let fresh = nonce(NODE_IDS[1], EPOCH, 1000);
+    for (bound, lacks) in [
+        (&HEADER[..], "without the row's key in"),
+        (&row_key(INDEX)[..], "without the value's header in"),
+        (&[][..], "without the row's key and the value's header in"),
+    ] {
+        let found = with_row(INDEX, |disks, value| {
+            *value = disks.sealed_with(INDEX, STORAGE_KEY, STORAGE_KEY, bound, fresh);
+        });
+        is(&found, Invariant::Open, "binding-incomplete");
+        assert!(found.explanation.contains(lacks), "{found}");
+    }
+    let bound = [&HEADER[..], &row_key(INDEX)].concat();
+    let found = with_row(INDEX, |disks, value| {
+        *value = disks.sealed_with(INDEX, OLD_KEY, STORAGE_KEY, &bound, fresh);
+    });
+    is(&found, Invariant::Open, "sealed-under-another-key");
+    assert!(
+        found
+            .explanation
+            .contains(&format!("bytes of key {OLD_KEY}")),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_cutover_is_where_the_store_said() {
+    let disks = Disks::whole();
+    let mut subject = disks.subject();
+    subject.answered.storage = Some(STORAGE_CUTOVER);
+    subject.answered.raft = Some(RAFT_CUTOVER);
+    assert_eq!(audit(&subject).unwrap().verdict, Verdict::Valid);
+    subject.answered.raft = Some(RAFT_CUTOVER + 1);
+    let audit = audit(&subject).unwrap();
+    let boundary = audit.invariant(Invariant::Boundary).unwrap();
+    assert_eq!(boundary.findings.len(), 3, "{audit}");
+    is(
+        &boundary.findings[0],
+        Invariant::Boundary,
+        "cutover-not-as-answered",
+    );
 }
 
 #[test]

@@ -1,0 +1,184 @@
+//! From a run or a folder to what the auditor is to look at.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use elle_rs::history::{Event, FaultStep, Op};
+use keyquake_audit::{Answered, Canaries, Canary, MayStand, NodeDisks, Subject};
+use keyquake_nemesis::{AdminCall, Details};
+use keyquake_results::RunFolder;
+use keyquake_systems::SystemName;
+use keyquake_systems::elastickv::encryption::{KeyChange, KeyFiles};
+
+use super::words::AuditArgs;
+use crate::judging::History;
+use crate::plan::{Encryption, Plan};
+
+/// What a data directory has in it, and nothing else does.
+const TABLES: &str = "fsm.db";
+
+/// The disks of a stored run, and every value it may have written.
+pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
+    let plan = Plan::parse(&run.read_plan()?)
+        .with_context(|| format!("the plan {} can't be used", run.plan().display()))?;
+    ensure!(
+        plan.cluster.system == SystemName::Reference,
+        "the disks of {} can't be read yet; only those of the reference store can",
+        plan.cluster.system
+    );
+    let files = KeyFiles::of_run(run.path());
+    let node = |name: String| NodeDisks {
+        data_dir: run.nodes().join(&name),
+        sidecar: Some(files.sidecar(&name)),
+        logs: existing(run.logs().join(format!("{name}.log"))),
+        name,
+    };
+    let history = History::read(&run.history())?;
+    let canary = Canary::of_seed(plan.seed);
+    Ok(Subject {
+        kek: existing(files.kek()).pop(),
+        nodes: (0..plan.cluster.nodes)
+            .map(keyquake_cluster::node_name)
+            .map(node)
+            .collect(),
+        former_members: Vec::new(),
+        answered: answered(run)?,
+        canaries: Some(planted(canary, &history.events, &plan)),
+    })
+}
+
+/// What the store answered when the run's cluster was cut over before its workloads.
+fn answered(run: &RunFolder) -> anyhow::Result<Answered> {
+    let encryption = run.read_run()?.encryption;
+    let index = |change: KeyChange| {
+        let steps = encryption.iter().flat_map(|encryption| &encryption.steps);
+        let mut steps = steps.filter(|step| step.change == change.to_string());
+        steps.next().map(|step| step.applied_index)
+    };
+    Ok(Answered {
+        storage: index(KeyChange::EnableStorageEnvelope),
+        raft: index(KeyChange::EnableRaftEnvelope),
+    })
+}
+
+/// The values of a run's history: those asked for after a cutover took effect must not stand
+/// in the clear where it reaches.
+fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
+    let cutover = |call| {
+        let effective = events.iter().find_map(|event| match event {
+            Event::Fault(fault) if fault.step == FaultStep::Effective => {
+                let planned = plan.faults.get(fault.fault as usize)?;
+                (planned.details == Details::Admin(call)).then_some(fault.index)
+            }
+            _ => None,
+        });
+        effective.unwrap_or(u64::MAX)
+    };
+    let level = plan.cluster.encryption;
+    let storage = cutover(AdminCall::EnableStorageEnvelope);
+    let raft = cutover(AdminCall::EnableRaftEnvelope);
+    Canaries::of_history(canary, events, |op: &Op| {
+        match (op.index > storage, op.index > raft) {
+            (_, true) => MayStand::Nowhere,
+            (true, false) => MayStand::InLog.max(at_start(level)),
+            (false, false) => at_start(level),
+        }
+    })
+}
+
+fn at_start(level: Encryption) -> MayStand {
+    match level {
+        Encryption::Off | Encryption::Keys => MayStand::Anywhere,
+        Encryption::Storage => MayStand::InLog,
+        Encryption::Raft => MayStand::Nowhere,
+    }
+}
+
+/// A run names its keys and its history itself.
+pub fn refuse_folder_words(args: &AuditArgs) -> anyhow::Result<()> {
+    let given = args.kek.is_some() || !args.sidecars.is_empty() || args.history.is_some();
+    ensure!(
+        !given,
+        "--kek, --sidecar and --history are for a folder of data directories; a run has its own"
+    );
+    Ok(())
+}
+
+/// The data directories in a folder, or below its folders.
+pub fn of_folder(folder: &Path, args: &AuditArgs) -> anyhow::Result<Subject> {
+    let mut sidecars = BTreeMap::new();
+    for word in &args.sidecars {
+        let Some((node, file)) = word.split_once('=') else {
+            bail!("--sidecar {word:?} names no node; write NODE=FILE");
+        };
+        ensure!(Path::new(file).is_file(), "there is no sidecar {file}");
+        sidecars.insert(node.to_owned(), PathBuf::from(file));
+    }
+    let mut found = BTreeMap::new();
+    data_dirs(folder, 2, &mut found)?;
+    ensure!(
+        !found.is_empty(),
+        "{} is no run, and neither it nor its folders hold a data directory (one with {TABLES} in it)",
+        folder.display()
+    );
+    let nodes = found.into_iter().map(|(name, data_dir)| NodeDisks {
+        sidecar: sidecars.remove(&name),
+        logs: Vec::new(),
+        data_dir,
+        name,
+    });
+    let nodes: Vec<_> = nodes.collect();
+    if let Some(stranger) = sidecars.keys().next() {
+        bail!("--sidecar names {stranger}, which has no data directory here");
+    }
+    let canaries = match (&args.history, args.seed) {
+        (Some(history), Some(seed)) => {
+            let history = History::read(history)?;
+            let level = at_start(args.encryption);
+            let canary = Canary::of_seed(seed);
+            Some(Canaries::of_history(canary, &history.events, |_| level))
+        }
+        _ => None,
+    };
+    Ok(Subject {
+        kek: args.kek.clone(),
+        nodes,
+        former_members: Vec::new(),
+        answered: Answered::default(),
+        canaries,
+    })
+}
+
+/// Data directories by their name, which is the node's Raft id.
+fn data_dirs(
+    folder: &Path,
+    depth: u32,
+    found: &mut BTreeMap<String, PathBuf>,
+) -> anyhow::Result<()> {
+    let name = folder.file_name().map(|name| name.to_string_lossy());
+    if let Some(name) = name.filter(|_| folder.join(TABLES).is_dir()) {
+        let before = found.insert(name.clone().into_owned(), folder.to_owned());
+        ensure!(
+            before.is_none(),
+            "there are two data directories of {name} below one folder; give one cluster's"
+        );
+        return Ok(());
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    let listed = std::fs::read_dir(folder);
+    let listed = listed.with_context(|| format!("failed to read {}", folder.display()))?;
+    for entry in listed {
+        let path = entry?.path();
+        if path.is_dir() {
+            data_dirs(&path, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn existing(path: PathBuf) -> Vec<PathBuf> {
+    Vec::from_iter(Some(path).filter(|path| path.exists()))
+}
