@@ -25,7 +25,8 @@ pub struct OnDisk<'a> {
     pub last_seen: &'a [(u32, u16)],
     /// The members, or whom the flags name.
     pub members: &'a Peers,
-    /// The cutover in the newest snapshot file's header (0 = none).
+    /// The cutover in the header of the snapshot that the log starts behind (0 = none). A
+    /// newer file may have arrived and not been installed.
     pub snapshot_cutover: u64,
 }
 

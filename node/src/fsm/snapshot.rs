@@ -138,15 +138,15 @@ impl SnapshotFiles {
         Ok(reader)
     }
 
-    /// The cutover index in the newest file's header; 0 without one.
+    /// The cutover index in the header of the file of `index`; 0 without file or cutover.
     ///
     /// # Errors
     /// The disk said no.
-    pub fn newest_cutover(&self) -> Result<u64, SnapshotError> {
-        let newest = self.indices()?.into_iter().max();
-        let Some(path) = newest.map(|index| self.path(index)) else {
+    pub fn cutover_of(&self, index: u64) -> Result<u64, SnapshotError> {
+        let path = self.path(index);
+        if !path.exists() {
             return Ok(0);
-        };
+        }
         let mut head = [0; 26];
         let mut file = File::open(&path).map_err(io_error(&path))?;
         file.read_exact(&mut head).map_err(io_error(&path))?;

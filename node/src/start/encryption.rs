@@ -45,10 +45,9 @@ pub(super) async fn settle(
     dir: &Path,
 ) -> Result<(), StartError> {
     let members = members(log, beginning);
-    let sealing = encryption.seals_values() && encryption.may_mutate();
     let newcomer = beginning.joins && !log.is_initialized() && !sidecar_present(encryption);
     let mut last_seen = fsm.last_seen(encryption.full_node_id())?;
-    if sealing || (encryption.release() >= Release::Stage6C && encryption.may_mutate()) {
+    if encryption.release() >= Release::Stage6C && encryption.may_mutate() {
         match ask(encryption.full_node_id(), &members, newcomer).await {
             // The leader's registry is the newer one: its rows come first.
             Known::Rows(rows) => last_seen.splice(0..0, rows).for_each(drop),
@@ -62,7 +61,7 @@ pub(super) async fn settle(
         members: &members,
         snapshot_cutover: fsm
             .files()
-            .newest_cutover()
+            .cutover_of(log.snapshot_index())
             .map_err(crate::fsm::FsmError::from)?,
     };
     seeded_refusals(log, &on_disk, dir)?;
