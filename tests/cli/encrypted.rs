@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Scene, binary, leftovers, run_folders, verdict_of};
+use crate::support::{Said, Scene, binary, leftovers, run_folders, verdict_of};
 
 fn json(path: &Path) -> Value {
     let text = std::fs::read(path).expect("a file of the run");
@@ -254,5 +254,25 @@ fn the_whole_life_of_a_cluster_is_valid() {
     for release in ["5d", "6a", "6b", "6c", "6d", "6e", "6f"] {
         let started = format!("release {release}\n");
         assert_eq!(log.matches(&started).count(), 1, "n2 ran once on {release}");
+    }
+}
+
+#[test]
+fn a_hard_life_is_valid_too() {
+    if std::env::var_os("KEYQUAKE_SLOW").is_none() {
+        println!("skipped: three runs of 54 s; ./test --slow runs them");
+        return;
+    }
+    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans/hard-life.toml");
+    let plan = std::fs::read_to_string(plan).expect("a plan");
+    for (seed, snapshots_every) in [(1, "50"), (2, "80"), (3, "10000")] {
+        let scene = Scene::new();
+        let text = plan.replace("\nseed = 1\n", &format!("\nseed = {seed}\n"));
+        let file = scene.file("plan.toml", text);
+        let mut run = scene.keyquake(&["run", "--plan", &file]);
+        run.env("ELASTICKV_RAFT_SNAPSHOT_COUNT", snapshots_every);
+        let said = Said::of(run.output().expect("keyquake starts"));
+        println!("seed {seed}:\n{}{}", said.stdout, said.stderr);
+        assert_eq!(said.code, 0, "seed {seed}");
     }
 }

@@ -142,7 +142,7 @@ impl Leader {
                 let text = format!(
                     "epoch {given} is behind epoch {registered} that the leader registered"
                 );
-                return Err(unsent("epoch-behind-registry", text));
+                return Err(unsent(Refusal::EpochBehindRegistry.name(), text));
             }
             (Some(given), _) => given.into(),
             (None, Some(registered)) => registered,
@@ -164,7 +164,7 @@ impl Leader {
         let active = self.active(Purpose::Storage);
         if active != 0 {
             let text = format!("the cluster has keys; the storage key is {active}");
-            return Err(unsent("already-bootstrapped", text));
+            return Err(unsent(Refusal::AlreadyBootstrapped.name(), text));
         }
         self.check_collisions(None)?;
         let storage = (new_id(&[0])?, kek.wrap(&Dek::generate()?)?);
@@ -232,7 +232,10 @@ impl Leader {
             };
             let opens = WrappedDek::try_from(&wrapped[..]).and_then(|key| kek.unwrap(&key));
             if let Err(error) = opens {
-                return Err(unsent("kek-mismatch", format!("key {active}: {error}")));
+                return Err(unsent(
+                    Refusal::KekMismatch.name(),
+                    format!("key {active}: {error}"),
+                ));
             }
             used.extend(state.wrapped_deks_by_id.keys());
         }
@@ -261,7 +264,7 @@ impl Leader {
             let registered = known.writer_registry_for_caller.get(&key).copied();
             if registered.is_some_and(|last| u32::from(epoch) < last) {
                 let text = format!("epoch {epoch} is behind what is registered for {raft_id}");
-                return Err(unsent("epoch-behind-registry", text));
+                return Err(unsent(Refusal::EpochBehindRegistry.name(), text));
             }
             if !known.wrapped_deks_by_id.contains_key(&key) {
                 return Err(unsent(
@@ -285,7 +288,7 @@ impl Leader {
             Some(twins) => {
                 let (one, two) = &twins.raft_ids;
                 let text = format!("{one} and {two} share the node id {:#06x}", twins.node_id);
-                Err(unsent("node-id-collision", text))
+                Err(unsent(Refusal::NodeIdCollision.name(), text))
             }
         }
     }

@@ -54,6 +54,28 @@ refusals! {
     CutoverUnsafe = "cutover-unsafe",
     /// This build of the store keeps the cutover shut.
     CutoverNotWired = "cutover-not-wired",
+    /// There are keys, and a bootstrap never replaces them.
+    AlreadyBootstrapped = "already-bootstrapped",
+    /// The wrapped key does not open under the cluster's KEK.
+    KekMismatch = "kek-mismatch",
+    /// The key id has other bytes already.
+    KeyIdUsed = "key-id-used",
+    /// There is no such key.
+    KeyUnknown = "key-unknown",
+    /// The writer has registered a later epoch.
+    EpochBehindRegistry = "epoch-behind-registry",
+    /// The proposer has registered another epoch.
+    EpochNotRegistered = "epoch-not-registered",
+    /// The proposer has not registered under the key yet.
+    WriterNotRegistered = "writer-not-registered",
+    /// A member has not registered under the key yet.
+    MemberNotRegistered = "member-not-registered",
+    /// The proposer is not a member.
+    NotAMember = "not-a-member",
+    /// Two writers share the 16 bits that go into nonces.
+    NodeIdCollision = "node-id-collision",
+    /// The bootstrap does not name every member at epoch 0.
+    WriterBatch = "writer-batch",
     /// The rotation on startup has not completed.
     RotationPending = "rotation-pending",
     /// The node's release does not know the call.
@@ -144,6 +166,18 @@ pub const ROWS: &[Row] = &[
     refused(PRECONDITION, "cutover barrier controller is not wired", Refusal::CutoverNotWired),
     refused(PRECONDITION, "latest-applied-index callback is not wired", Refusal::CutoverNotWired),
     refused(PRECONDITION, "cutover semaphore is not configured", Refusal::CutoverNotWired),
+    // What the reference store sees before it proposes, and elastickv only when it applies.
+    refused(PRECONDITION, "cluster already bootstrapped", Refusal::AlreadyBootstrapped),
+    refused(PRECONDITION, "ErrKEKMismatch", Refusal::KekMismatch),
+    refused(PRECONDITION, "already loaded with different key material", Refusal::KeyIdUsed),
+    refused(PRECONDITION, "is not known", Refusal::KeyUnknown),
+    refused(PRECONDITION, "writer-registry local_epoch rollback", Refusal::EpochBehindRegistry),
+    refused(PRECONDITION, "is not the proposer's: it is registered with", Refusal::EpochNotRegistered),
+    refused(PRECONDITION, "is not registered yet under", Refusal::WriterNotRegistered),
+    refused(PRECONDITION, "capability check refused cutover (not-registered member", Refusal::MemberNotRegistered),
+    refused(PRECONDITION, "is not a member's", Refusal::NotAMember),
+    refused(PRECONDITION, "ErrNodeIDCollision", Refusal::NodeIdCollision),
+    refused(PRECONDITION, "writer_batch must have", Refusal::WriterBatch),
     refused(&[Code::Unavailable], "startup rotation has not completed", Refusal::RotationPending),
     refused(&[Code::Unimplemented], "", Refusal::CallUnknown),
 ];

@@ -53,8 +53,9 @@ pub fn clients(nodes: &[NodeSpec], timeout: Duration) -> Vec<AdminClient> {
     nodes.iter().map(client).collect()
 }
 
-/// Makes a change on whoever leads. Where nobody led, or the leader had just changed, or was
-/// busy, nothing was done: then the leader is looked for again until `deadline`. Everything
+/// Makes a change on whoever leads. Where nobody led, or the leader had just changed, was busy,
+/// or a member registered meanwhile, nothing was done: then the leader is looked for again until
+/// `deadline`. Everything
 /// else is final, above all what may have been committed.
 ///
 /// # Errors
@@ -124,7 +125,14 @@ fn nothing_done_yet(error: &NotDone) -> bool {
                 | Refusal::AnotherChangePending
                 | Refusal::WritesNotDrained
                 | Refusal::RotationPending
+                // A node that has just started registers its epoch anew.
+                | Refusal::EpochBehindRegistry
+                | Refusal::EpochNotRegistered
+                | Refusal::WriterNotRegistered
+                | Refusal::MemberNotRegistered
         ),
+        // It has not registered yet.
+        NotDone::EpochUnknown { .. } => true,
         _ => false,
     }
 }
@@ -160,6 +168,8 @@ mod tests {
         };
         let text = String::new;
         assert!(nothing_done_yet(&refused(Refusal::NotLeader)));
+        assert!(nothing_done_yet(&refused(Refusal::EpochBehindRegistry)));
+        assert!(nothing_done_yet(&NotDone::EpochUnknown { key: 7 }));
         assert!(nothing_done_yet(&NotDone::Store(NotAccepted::Failed {
             text: text()
         })));
@@ -176,7 +186,6 @@ mod tests {
                 name: "already-bootstrapped",
                 text: text(),
             },
-            NotDone::EpochUnknown { key: 7 },
         ] {
             assert!(!nothing_done_yet(&last), "{last}");
         }
