@@ -2,6 +2,7 @@
 //! disks. `KEYQUAKE_SLOW=1` adds the long runs (`./test --slow`).
 
 mod admin;
+mod audit;
 mod bad_input;
 mod cut_short;
 mod docs;

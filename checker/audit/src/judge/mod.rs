@@ -285,7 +285,7 @@ impl<'a> Judge<'a> {
             (diagnosis.anomaly, diagnosis.text)
         } else {
             (
-                "does-not-open",
+                "undiagnosed",
                 "why was not looked for: there are too many".to_owned(),
             )
         };
