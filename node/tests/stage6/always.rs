@@ -165,6 +165,20 @@ async fn restart_lone_node(restarts: u16, every_50: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_life_uses_no_nonce_twice() {
+    let mut lab = Lab::started(1, ALL).await;
+    lab.watch = true;
+    lab.enter_phase_2().await;
+    lab.settle().await;
+    lab.write("long", 1_000).await;
+    lab.rotate(Purpose::Storage).await;
+    lab.settle().await;
+    lab.write("rotated", 100).await;
+    lab.kill_all();
+    assert!(lab.nonces.len() > 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_release_starts_where_an_earlier_one_stopped() {
     let mut lab = Lab::started(1, Setup::all("6b")).await;
     lab.bootstrap().await;

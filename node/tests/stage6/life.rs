@@ -49,7 +49,8 @@ async fn from_5d_to_6f_by_rolling_restarts_under_load() {
         sealed += assert_entries(&lab, node, cutover);
         lab.assert_no_bare_key(node);
         let folder = lab.cluster.dir().join(lab.cluster.name(node));
-        for (key, value) in lab.written.iter().filter(|(key, _)| key.starts_with("6f-")) {
+        let late = |key: &str| key.starts_with("6f-") || key.starts_with("tail-");
+        for (key, value) in lab.written.iter().filter(|(key, _)| late(key)) {
             assert_nowhere(&folder, key, value);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::kit::load::Load;
 use crate::kit::members::As;
+use crate::kit::pushes::Pushes;
 use crate::kit::{Kek, Lab, Purpose, Refused, Setup, disk, together};
 use crate::stages::assert_entries;
 
@@ -482,11 +483,13 @@ async fn the_barrier_of_phase_2_loses_no_write_and_lets_none_out_in_the_clear() 
         let mut lab = Lab::started(3, Setup::all("6f")).await;
         lab.enter_phase_1().await;
         let load = Load::start(&lab, 3, "barrier");
+        let pushes = Pushes::start(&lab, lab.leader().await, 24).await;
         load.more(50).await;
         let call = lab.enable_call(Purpose::Raft).await;
         let cutover = lab.done(&call).await.index;
         load.more(50).await;
         let outcome = load.stop().await;
+        pushes.check(&lab).await;
         lab.written.extend(outcome.acknowledged);
         println!("{} refused for certain", outcome.refused.len());
         lab.settle().await;

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use elastickv_wire::{Empty, ResyncSidecarRequest};
+
 use crate::kit::sidecar::copy_folder;
 use crate::kit::{Call, Kek, Lab, Purpose, Refused, Setup, disk, keys, together};
 
@@ -197,6 +199,7 @@ async fn stage_6b_bootstraps_and_rotates_on_every_node() {
         assert_eq!(lab.keys_of(2).raft_applied_index, newest);
     }
     assert_eq!(lab.keys_of(0).keys.len(), 4, "old keys stay");
+    assert_answers(&lab).await;
     lab.write("after", 10).await;
     lab.check_everywhere().await;
     lab.kill_all();
@@ -213,6 +216,41 @@ async fn stage_6b_bootstraps_and_rotates_on_every_node() {
         let id = lab.full_node_id(node);
         for dek in [request.storage_dek_id, request.raft_dek_id] {
             assert_eq!(writers[&(dek, id as u16)].full_node_id, id);
+        }
+    }
+}
+
+/// What the nodes say of their keys is what their sidecars hold: wrapped.
+async fn assert_answers(lab: &Lab) {
+    let leader = lab.leader().await;
+    for node in 0..3 {
+        let sidecar = lab.keys_of(node);
+        let mut admin = lab.admin(node).await;
+        let state = admin.get_sidecar_state(Empty {}).await;
+        let state = state.expect("a state").into_inner();
+        assert_eq!(state.active_storage_id, sidecar.active.storage);
+        assert_eq!(state.active_raft_id, sidecar.active.raft);
+        assert_eq!(
+            state.storage_envelope_active,
+            sidecar.storage_envelope_active
+        );
+        let mut answers = vec![state.wrapped_deks_by_id];
+        let report = admin.get_capability(Empty {}).await;
+        let report = report.expect("a report").into_inner();
+        assert!(report.sidecar_present);
+        assert_eq!(report.full_node_id, lab.full_node_id(node));
+        if node == leader {
+            let request = ResyncSidecarRequest {
+                caller_full_node_id: lab.full_node_id(0),
+            };
+            let resync = admin.resync_sidecar(request).await;
+            answers.push(resync.expect("a resync").into_inner().wrapped_deks_by_id);
+        }
+        for wrapped in answers {
+            assert_eq!(wrapped.len(), sidecar.keys.len());
+            for (id, bytes) in wrapped {
+                assert_eq!(bytes.to_vec(), sidecar.keys[&id].wrapped());
+            }
         }
     }
 }

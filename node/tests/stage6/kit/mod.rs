@@ -7,6 +7,7 @@ pub mod keys;
 pub mod load;
 pub mod members;
 mod operate;
+pub mod pushes;
 mod refusals;
 mod secrets;
 pub mod sidecar;

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::keys::{self, Key};
 use super::sidecar::bytes_of;
 use super::{Lab, disk};
@@ -49,8 +52,12 @@ impl Lab {
 
     /// Neither the KEK nor a DEK stands in a node's files or its log.
     pub fn assert_no_bare_key(&self, node: usize) {
-        let mut secrets: Vec<Key> = self.deks(node).into_values().collect();
-        secrets.push(self.kek);
+        let mut keys: Vec<Key> = self.deks(node).into_values().collect();
+        keys.push(self.kek);
+        let hex = |key: &Key| key.map(|byte| format!("{byte:02x}")).concat().into_bytes();
+        let base64 = |key: &Key| BASE64_STANDARD.encode(key).into_bytes();
+        let forms = |key: &Key| [key.to_vec(), hex(key), base64(key)];
+        let secrets: Vec<Vec<u8>> = keys.iter().flat_map(forms).collect();
         let folder = self.cluster.dir().join(self.cluster.name(node));
         for dir in [folder, self.sidecar_dir(node)] {
             for (path, bytes) in bytes_of(&dir) {
@@ -62,7 +69,7 @@ impl Lab {
     }
 }
 
-fn assert_none_in(secrets: &[Key], bytes: &[u8], path: &Path) {
+fn assert_none_in(secrets: &[Vec<u8>], bytes: &[u8], path: &Path) {
     for secret in secrets {
         let found = bytes.windows(secret.len()).any(|window| window == secret);
         assert!(!found, "a bare key is in {}", path.display());
