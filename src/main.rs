@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         return keyquake_node::main(words);
     }
     let cli = Cli::parse();
+    if !matches!(cli.command, Command::Run(_)) {
+        end_with_the_reader();
+    }
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(args),
         Command::Plan(args) => commands::plan::print(args),
@@ -43,4 +46,13 @@ fn main() -> ExitCode {
         Command::Node => unreachable!("the first word `node` is handled before clap"),
     };
     exit::code_of(outcome)
+}
+
+/// Lets `keyquake bugs | head` end in silence, as other programs do. A run goes on instead: it
+/// has a cluster to take down.
+fn end_with_the_reader() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default action runs no code of this process.
+    let set = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    debug_assert!(set.is_ok(), "SIGPIPE can always be reset");
 }

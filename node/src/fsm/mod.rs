@@ -144,7 +144,7 @@ impl Fsm {
         let mut view = View::new(&self.rows, &self.encryption, self.database.snapshot());
         let reply = evaluate::evaluate(&mut view, command)?;
         if bugs::on(Bug::ValueInTemporary) {
-            self.files.keep_value(view.last_body());
+            self.files.keep_value(view.longest_body());
         }
         let mut batch = self.database.batch();
         view.into_batch(&mut batch, index, self.seals())?;

@@ -42,9 +42,10 @@ impl<'a> View<'a> {
         }
     }
 
-    /// One of the bodies written, if any was.
-    pub fn last_body(&self) -> Option<&[u8]> {
-        self.writes.values().rev().find_map(Option::as_deref)
+    /// The longest of the bodies written, if any was: a value, not bookkeeping.
+    pub fn longest_body(&self) -> Option<&[u8]> {
+        let bodies = self.writes.values().filter_map(Option::as_deref);
+        bodies.max_by_key(|body| body.len())
     }
 
     /// The writes alone.
