@@ -97,8 +97,8 @@ fn after_a_whole_life_every_envelope_opens_and_no_canary_is_left() {
     assert_eq!(listing(&folder), before, "an audit writes nothing");
 
     let audit = said.json();
-    // The log is short: it is cut every 50 entries.
-    for (place, least) in [("tables", 100), ("log", 1), ("snapshots", 100)] {
+    // The log is cut every 50 entries, and may have been cut at the last.
+    for (place, least) in [("tables", 100), ("log", 0), ("snapshots", 100)] {
         let (opened, failed) = envelopes(&audit, place);
         assert!(opened >= least, "{place}: {opened} opened");
         assert_eq!(failed, 0, "{place}");

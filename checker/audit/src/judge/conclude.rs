@@ -190,16 +190,15 @@ impl Judge<'_> {
         if cutover == 0 {
             return Err("no sidecar names phase 2's cutover".to_owned());
         }
-        some(
-            log.envelopes,
-            "no entry above the cutover is left in the log",
-            || {
-                format!(
-                    "cutover at {cutover}: {} envelopes above it, {} entries in the clear at or below",
-                    log.envelopes, log.clear_by_right
-                )
-            },
-        )
+        // A log that was just cut leaves the word to the snapshot that it was cut behind.
+        let nothing = "neither an entry above the cutover nor a snapshot past it is left";
+        some(log.envelopes + self.headers, nothing, || {
+            format!(
+                "cutover at {cutover}: {} envelopes above it, {} entries in the clear at or below, \
+                 {} snapshots name it",
+                log.envelopes, log.clear_by_right, self.headers
+            )
+        })
     }
 
     fn nonempty(&self, audit: &Audit) -> Result<String, String> {

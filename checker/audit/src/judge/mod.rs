@@ -147,6 +147,8 @@ struct Judge<'a> {
     scanned: Scanned,
     sightings: Vec<Sighting>,
     diagnosed: u32,
+    /// Snapshots whose header names the cutover that the sidecars name.
+    headers: u64,
 }
 
 impl<'a> Judge<'a> {
@@ -188,6 +190,7 @@ impl<'a> Judge<'a> {
                 subject.canaries.as_ref().map_or(0, Canaries::len)
             ],
             diagnosed: 0,
+            headers: 0,
         }
     }
 

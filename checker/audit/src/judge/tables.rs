@@ -48,6 +48,7 @@ impl Judge<'_> {
             self.findings
                 .add(Invariant::Boundary, "snapshot-loses-cutover", spot(), text);
         }
+        self.headers += u64::from(header != 0 && header == cutover);
         self.table(node, Place::Snapshots, &snapshot.table);
     }
 
