@@ -3,56 +3,58 @@
 use std::fs;
 
 use crate::kit::members::As;
-use crate::kit::{Lab, Purpose, Setup, disk, keys};
+use crate::kit::{Lab, Purpose, Setup, disk, keys, together};
 
 const ALL: Setup = Setup::all("6f");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_learner_comes_by_snapshot_and_becomes_a_voter() {
-    for phase in 0..=2 {
-        println!("phase {phase}");
-        let mut lab = Lab::snapshotting(3, ALL).await;
-        lab.write("clear", 60).await;
-        if phase > 0 {
-            lab.enter_phase_1().await;
-            lab.settle().await;
-            lab.write("phase-1", 60).await;
-            lab.rotate(Purpose::Storage).await;
-        }
-        if phase > 1 {
-            lab.enable(Purpose::Raft).await;
-            lab.settle().await;
-            lab.write("phase-2", 60).await;
-            lab.rotate(Purpose::Raft).await;
-        }
-        lab.write("late", 60).await;
-        let index = lab.join(3, ALL, As::Learner).await;
-        let learner = lab.cluster.status(3).await.expect("a status");
-        assert!(
-            learner.last_snapshot_index >= index,
-            "newcomers come by snapshot"
-        );
-        if phase == 0 {
-            lab.enter_phase_2().await;
-            lab.settle().await;
-        }
-        let (own, leaders) = (lab.keys_of(3), lab.keys_of(lab.leader().await));
-        assert_eq!(own.shared(), leaders.shared());
-        // Clients are served: its public port is open, and what it forwards is sealed.
-        let mut redis = lab.cluster.redis(3).await;
-        let said: String = redis::cmd("PING")
-            .query_async(&mut redis)
-            .await
-            .expect("a PONG");
-        assert_eq!(said, "PONG");
-        lab.promote(lab.leader().await, 3)
-            .await
-            .expect("a promotion");
-        lab.write("promoted", 10).await;
-        lab.restart(3);
+    together((0..=2).map(learner_in_phase)).await;
+}
+
+async fn learner_in_phase(phase: u8) {
+    println!("phase {phase}");
+    let mut lab = Lab::snapshotting(3, ALL).await;
+    lab.write("clear", 60).await;
+    if phase > 0 {
+        lab.enter_phase_1().await;
         lab.settle().await;
-        lab.check_everywhere().await;
+        lab.write("phase-1", 60).await;
+        lab.rotate(Purpose::Storage).await;
     }
+    if phase > 1 {
+        lab.enable(Purpose::Raft).await;
+        lab.settle().await;
+        lab.write("phase-2", 60).await;
+        lab.rotate(Purpose::Raft).await;
+    }
+    lab.write("late", 60).await;
+    let index = lab.join(3, ALL, As::Learner).await;
+    let learner = lab.cluster.status(3).await.expect("a status");
+    assert!(
+        learner.last_snapshot_index >= index,
+        "newcomers come by snapshot"
+    );
+    if phase == 0 {
+        lab.enter_phase_2().await;
+        lab.settle().await;
+    }
+    let (own, leaders) = (lab.keys_of(3), lab.keys_of(lab.leader().await));
+    assert_eq!(own.shared(), leaders.shared());
+    // Clients are served: its public port is open, and what it forwards is sealed.
+    let mut redis = lab.cluster.redis(3).await;
+    let said: String = redis::cmd("PING")
+        .query_async(&mut redis)
+        .await
+        .expect("a PONG");
+    assert_eq!(said, "PONG");
+    lab.promote(lab.leader().await, 3)
+        .await
+        .expect("a promotion");
+    lab.write("promoted", 10).await;
+    lab.restart(3);
+    lab.settle().await;
+    lab.check_everywhere().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

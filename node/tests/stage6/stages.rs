@@ -59,38 +59,42 @@ async fn stage_5d_halts(payload: Vec<u8>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stage_6a_registration_inserts_advances_or_halts() {
+    let cases = [
+        ("a lower epoch", WRITER, 2),
+        ("the same epoch", WRITER, 3),
+        ("another id on the same 16 bits", 0xdcba_0000_0000_1234, 4),
+    ];
+    together(cases.map(|(what, id, epoch)| registrations_on_6a(what, id, epoch))).await;
+}
+
+const WRITER: u64 = 0xabcd_0000_0000_1234;
+
+/// Two registrations that are taken, and a last one that is not.
+async fn registrations_on_6a(what: &str, last: u64, last_epoch: u16) {
+    println!("{what}");
+    let dek = 7;
     let mut lab = Lab::started(1, Setup::bare("6a")).await;
-    let (dek, writer, namesake) = (7, 0xabcd_0000_0000_1234, 0xdcba_0000_0000_1234);
-    let row = |lab: &Lab| disk::writers(&lab.data_dir(0)).get(&(dek, 0x1234)).copied();
-    for (epoch, first_seen) in [(1, 1), (3, 1)] {
+    let row = |lab: &Lab| disk::writers(&lab.data_dir(0))[&(dek, 0x1234)];
+    let taken = |last_seen| disk::Writer {
+        full_node_id: WRITER,
+        first_seen: 1,
+        last_seen,
+    };
+    for epoch in [1, 3] {
         lab.cluster.kill(0);
-        disk::append(&lab.data_dir(0), &disk::registration(dek, writer, epoch));
+        disk::append(&lab.data_dir(0), &disk::registration(dek, WRITER, epoch));
         lab.start(0);
         lab.leader().await;
         lab.cluster.kill(0);
-        let row = row(&lab).expect("a row");
-        assert_eq!(
-            (row.full_node_id, row.first_seen, row.last_seen),
-            (writer, first_seen, epoch)
-        );
+        assert_eq!(row(&lab), taken(epoch));
     }
-    let before = lab.cluster.dir().join("before");
-    copy_folder(&lab.data_dir(0), &before);
-    for (what, id, epoch) in [
-        ("a lower epoch", writer, 2),
-        ("the same epoch", writer, 3),
-        ("another id on the same 16 bits", namesake, 4),
-    ] {
-        println!("{what}");
-        copy_folder(&before, &lab.data_dir(0));
-        let index = disk::append(&lab.data_dir(0), &disk::registration(dek, id, epoch));
-        for _ in 0..2 {
-            lab.start(0);
-            lab.halts(0, index, "FSM apply failed; halting apply").await;
-        }
-        let kept = row(&lab).expect("a row");
-        assert_eq!((kept.full_node_id, kept.last_seen), (writer, 3));
+    let entry = disk::registration(dek, last, last_epoch);
+    let index = disk::append(&lab.data_dir(0), &entry);
+    for _ in 0..2 {
+        lab.start(0);
+        lab.halts(0, index, "FSM apply failed; halting apply").await;
     }
+    assert_eq!(row(&lab), taken(3));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
