@@ -240,6 +240,16 @@ impl Encryption {
         }
         self.can_hold_keys().map_err(AdoptError::CannotHold)?;
         let mut live = self.live_mut();
+        // A snapshot brings keys past the applier, which would have halted at one of these.
+        for key in state
+            .keys
+            .iter()
+            .filter(|key| !live.keys.contains_key(&key.id))
+        {
+            self.unwrap(&key.wrapped).map_err(|error| {
+                AdoptError::CannotHold(format!("ErrKEKMismatch: {error} (key_id {})", key.id))
+            })?;
+        }
         let known = live.sidecar.as_ref().map_or(0, |s| s.raft_applied_index);
         if state.raft_applied_index > known
             && let Some(path) = self.path.clone()
