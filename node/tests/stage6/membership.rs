@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::kit::members::As;
-use crate::kit::{Lab, Purpose, Setup, disk, keys, together};
+use crate::kit::{Kek, Lab, Purpose, Setup, disk, keys, together};
 
 const ALL: Setup = Setup::all("6f");
 
@@ -124,4 +124,46 @@ async fn a_voter_that_comes_back_with_an_empty_disk_uses_no_epoch_again() {
         assert!(writer != own || epoch <= epochs.keys[&used].local_epoch);
         assert!(disk::open_value(&row, &deks).is_some(), "{row:x?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_with_another_clusters_kek_never_serves() {
+    let foreign = Setup {
+        kek: Kek::Other,
+        ..ALL
+    };
+    let mut lab = Lab::snapshotting(3, ALL).await;
+    lab.enter_phase_1().await;
+    lab.settle().await;
+    lab.write("sealed", 60).await;
+    lab.start_newcomer(3, foreign);
+    lab.cluster.patiently(3).await;
+    let leader = lab.leader().await;
+    // Nobody can ask it which KEK it has, so it may be let in; it must end then.
+    for life in 0..2 {
+        if life > 0 {
+            lab.start(3);
+        } else if let Err(status) = lab.add(leader, 3, As::Learner).await {
+            println!("refused: {status}");
+            lab.kill(3);
+            break;
+        }
+        let code = lab.cluster.exit_code(3).await;
+        let said = lab.said(3);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("ErrKEKMismatch"), "{said}");
+    }
+    lab.setups.insert(3, ALL);
+    lab.start(3);
+    if lab.members(leader).await.len() == 3 {
+        lab.cluster.patiently(3).await;
+        let index = lab.add(leader, 3, As::Learner).await;
+        index.expect("a new member");
+    }
+    lab.settle().await;
+    lab.promote(lab.leader().await, 3)
+        .await
+        .expect("a promotion");
+    lab.write("four", 5).await;
+    lab.check_everywhere().await;
 }

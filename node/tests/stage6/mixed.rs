@@ -82,24 +82,41 @@ fn keeps_nothing(lab: &Lab, node: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_6a_member_halts_at_bootstrap_and_recovers_on_6b() {
-    for old in [Setup::bare("6a"), Setup::all("6a"), Setup::bare("6b")] {
-        let (mut lab, index) = bootstrap_among(&[old]).await;
-        lab.halts(1, index, "ErrKEKNotConfigured").await;
-        keeps_nothing(&lab, 1);
-        // A majority still applies: availability lasts.
-        lab.write("meanwhile", 20).await;
-        lab.rotate(Purpose::Storage).await;
-        for _ in 0..2 {
-            lab.start(1);
-            lab.halts(1, index, "ErrKEKNotConfigured").await;
-            keeps_nothing(&lab, 1);
-        }
-        lab.write("later", 10).await;
-        lab.restart_as(1, Setup::all("6b"));
-        lab.settle().await;
-        lab.write("recovered", 5).await;
-        lab.check_everywhere().await;
+    let foreign = Setup {
+        kek: Kek::Other,
+        ..Setup::all("6b")
+    };
+    for pair in [
+        [
+            (Setup::bare("6a"), "ErrKEKNotConfigured"),
+            (Setup::all("6a"), "ErrKEKNotConfigured"),
+        ],
+        [
+            (Setup::bare("6b"), "ErrKEKNotConfigured"),
+            (foreign, "ErrKEKMismatch"),
+        ],
+    ] {
+        together(pair.map(|(old, why)| one_member_halts(old, why))).await;
     }
+}
+
+async fn one_member_halts(old: Setup, why: &'static str) {
+    let (mut lab, index) = bootstrap_among(&[old]).await;
+    lab.halts(1, index, why).await;
+    keeps_nothing(&lab, 1);
+    // A majority still applies: availability lasts.
+    lab.write("meanwhile", 20).await;
+    lab.rotate(Purpose::Storage).await;
+    for _ in 0..2 {
+        lab.start(1);
+        lab.halts(1, index, why).await;
+        keeps_nothing(&lab, 1);
+    }
+    lab.write("later", 10).await;
+    lab.restart_as(1, Setup::all("6b"));
+    lab.settle().await;
+    lab.write("recovered", 5).await;
+    lab.check_everywhere().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
