@@ -181,13 +181,10 @@ async fn serve(flags: Flags, beginning: Beginning) -> Result<(), StartError> {
             Some(public) => public,
             None => {
                 // Listeners of a joining node stay closed until it has caught up.
-                if node
-                    .watch()
-                    .wait_for(|status| status.has_joined())
-                    .await
-                    .is_err()
-                {
-                    return Ok(());
+                let mut watch = node.watch();
+                if watch.wait_for(|status| status.has_joined()).await.is_err() {
+                    // The engine has ended, and says why itself.
+                    return std::future::pending().await;
                 }
                 bind_public(&flags).await?
             }
