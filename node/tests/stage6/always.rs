@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use crate::kit::envelopes::assert_entries;
 use crate::kit::load::Load;
 use crate::kit::sidecar::copy_folder;
 use crate::kit::{Call, Lab, Purpose, Setup, Sidecar, slow, together};
@@ -321,8 +322,51 @@ async fn leadership_moves_inside_every_operation() {
         lab.settle().await;
         lab.kill_all();
         for node in 0..3 {
-            assert!(crate::stages::assert_entries(&lab, node, cutover) > 5);
+            assert!(assert_entries(&lab, node, cutover) > 5);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_turn_under_load_while_leadership_moves() {
+    let rounds = match slow("forty rotations under load while leadership moves") {
+        true => 40,
+        false => 4,
+    };
+    let mut lab = Lab::started(3, ALL).await;
+    lab.watch = true;
+    lab.enter_phase_1().await;
+    let load = Load::start(&lab, 3, "load");
+    let cutover = {
+        let call = lab.enable_call(Purpose::Raft).await;
+        let target = (lab.leader().await + 1) % 3;
+        tokio::join!(lab.done(&call), lab.lead(target)).0.index
+    };
+    for round in 0..rounds {
+        let purpose = match round % 3 {
+            0 => Purpose::Storage,
+            _ => Purpose::Raft,
+        };
+        lab.settle().await;
+        let call = lab.rotate_call(purpose).await;
+        if round % 2 == 0 {
+            let target = (lab.leader().await + 1) % 3;
+            tokio::join!(lab.done(&call), lab.lead(target));
+        } else {
+            done_among_elections(&mut lab, &call, round).await;
+        }
+        load.more(20).await;
+    }
+    lab.written.extend(load.stop().await.acknowledged);
+    lab.settle().await;
+    lab.check_everywhere().await;
+    lab.settle().await;
+    let keys = lab.keys_of(0);
+    assert_eq!(keys.keys.len() as u64, 2 + rounds);
+    assert_eq!(keys.raft_envelope_cutover_index, cutover);
+    lab.kill_all();
+    for node in 0..3 {
+        assert!(assert_entries(&lab, node, cutover) > 30);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The whole life of a cluster: from 5D to 6F by rolling restarts, under load.
 
+use crate::kit::envelopes::assert_entries;
 use crate::kit::load::Load;
 use crate::kit::{Lab, Purpose, Setup};
-use crate::stages::assert_entries;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn from_5d_to_6f_by_rolling_restarts_under_load() {

@@ -1,10 +1,10 @@
 //! The table "Mixed versions": what must happen when releases and flags differ.
 
+use crate::kit::envelopes::assert_entries;
 use crate::kit::load::Load;
 use crate::kit::members::As;
 use crate::kit::pushes::Pushes;
 use crate::kit::{Kek, Lab, Purpose, Refused, Setup, disk, together};
-use crate::stages::assert_entries;
 
 const ANY: Refused = Refused::precondition(&[]);
 

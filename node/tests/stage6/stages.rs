@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use elastickv_wire::{Empty, ResyncSidecarRequest};
 
+use crate::kit::envelopes::{assert_entries, assert_values};
 use crate::kit::sidecar::copy_folder;
-use crate::kit::{Call, Kek, Lab, Purpose, Refused, Setup, disk, keys, together};
+use crate::kit::{Call, Kek, Lab, Purpose, Refused, Setup, disk, together};
 
 const GATE: Refused =
     Refused::precondition(&["encryption: proposer is not configured on this node"]);
@@ -307,40 +308,6 @@ async fn stage_6d_seals_values_written_after_its_cutover() {
     }
 }
 
-/// Versions committed above the cutover, and only those, are envelopes which this node
-/// sealed and the sidecar's keys open.
-fn assert_values(lab: &Lab, node: usize, cutover: u64) {
-    let sidecar = lab.keys_of(node);
-    let deks = lab.deks(node);
-    let (mut clear, mut sealed) = (0, 0);
-    for row in disk::values(&lab.data_dir(node)) {
-        let stamp = row.key.len() - 8;
-        let inverted = u64::from_be_bytes(row.key[stamp..].try_into().expect("8 bytes"));
-        let key = String::from_utf8_lossy(&row.key[..stamp]).into_owned();
-        let Some(value) = lab.written.get(&key) else {
-            continue;
-        };
-        if !inverted < cutover {
-            assert_eq!((row.value[0], &row.value[9..]), (0, value.as_bytes()));
-            clear += 1;
-            continue;
-        }
-        assert_eq!(row.value[0], 2, "{key} is not sealed: {row:x?}");
-        let opened = disk::open_value(&row, &deks);
-        assert_eq!(opened.as_deref(), Some(value.as_bytes()), "{key}");
-        let used = keys::envelope_key(&row.value[9..]).expect("a key id");
-        assert_eq!(sidecar.keys[&used].purpose, "storage");
-        let (writer, epoch, count) = keys::nonce_parts(&row.value[9..]);
-        assert_eq!(writer, lab.full_node_id(node) as u16, "sealed by another");
-        assert!(epoch <= sidecar.keys[&used].local_epoch && count > 0);
-        let mut moved = row.clone();
-        moved.key[0] ^= 1;
-        assert_eq!(disk::open_value(&moved, &deks), None, "AAD without the key");
-        sealed += 1;
-    }
-    assert!(clear > 0 && sealed > 0, "{clear} clear, {sealed} sealed");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stage_6e_seals_entries_strictly_above_its_cutover() {
     let mut lab = Lab::started(3, Setup::all("6e")).await;
@@ -371,29 +338,6 @@ async fn stage_6e_seals_entries_strictly_above_its_cutover() {
         assert!(sidecar.storage_envelope_cutover_index < first.index);
         assert!(assert_entries(&lab, node, first.index) > 30);
     }
-}
-
-/// Entries above the cutover, and only those, are envelopes that the raft keys open.
-/// How many are above; snapshots may have cut them all.
-pub fn assert_entries(lab: &Lab, node: usize, cutover: u64) -> usize {
-    let sidecar = lab.keys_of(node);
-    let deks = lab.deks(node);
-    let mut above = 0;
-    for (index, payload) in disk::payloads(&lab.data_dir(node)) {
-        let opened = disk::open_entry(&payload, &deks);
-        if index <= cutover {
-            assert_eq!(opened, None, "{index} is sealed, at or below {cutover}");
-            continue;
-        }
-        assert!(
-            opened.is_some(),
-            "{index} above {cutover} does not open: {payload:x?}"
-        );
-        let used = keys::envelope_key(&payload).expect("a key id");
-        assert_eq!(sidecar.keys[&used].purpose, "raft");
-        above += 1;
-    }
-    above
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

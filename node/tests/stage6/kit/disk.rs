@@ -136,6 +136,13 @@ pub fn open_entry(payload: &[u8], deks: &BTreeMap<u32, Key>) -> Option<Vec<u8>> 
     keys::open(key, &payload[ENVELOPE_HEADER..], &aad)
 }
 
+/// The key that a raft rotation (0x05, sub-tag 1, purpose 2) brings.
+pub fn raft_rotation(content: &[u8]) -> Option<u32> {
+    let rest = content.strip_prefix(&[0x05, 0x01, 0x01])?;
+    let (id, rest) = rest.split_first_chunk::<4>()?;
+    (rest.first() == Some(&2)).then(|| u32::from_be_bytes(*id))
+}
+
 /// The payload of a registration (0x03).
 pub fn registration(dek_id: u32, full_node_id: u64, epoch: u16) -> Vec<u8> {
     [

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod disk;
+pub mod envelopes;
 pub mod keys;
 pub mod load;
 pub mod members;
