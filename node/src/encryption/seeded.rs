@@ -36,6 +36,20 @@ pub(super) fn write(next: &Sidecar, path: &Path, rotation: bool) -> Result<(), S
     Ok(())
 }
 
+/// `rotation-drops-old-key`: only the active storage key stays in the sidecar.
+pub(super) fn drop_old_keys(next: &mut Sidecar) {
+    if bugs::on(Bug::RotationDropsOldKey) {
+        let active = next.active.storage;
+        next.keys
+            .retain(|id, key| key.purpose != Purpose::Storage || *id == active);
+    }
+}
+
+/// Whether a start looks at how far the sidecar is.
+pub(super) fn looks_at_index() -> bool {
+    !bugs::on(Bug::GuardRepairs) && !bugs::on(Bug::SidecarIndexGoesBack)
+}
+
 pub(super) fn storage_count(count: u64) -> u64 {
     if bugs::on(Bug::NonceCounterRestarts) {
         (count - 1) % RESTARTS_AFTER + 1
