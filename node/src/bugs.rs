@@ -185,7 +185,24 @@ impl FromStr for Bug {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// Every invariant that a store can break; the suite's own are not among them.
+    const INVARIANTS: &str = "LIN SSER DUR CONV AVAIL ERR \
+        ENC-PLAIN ENC-NONCE ENC-NONCE-FORM ENC-OPEN ENC-BOUNDARY ENC-ORDER ENC-AGREE \
+        ENC-SIDECAR-DURABLE ENC-SIDECAR-MONO ENC-EPOCH ENC-REGISTRY ENC-KEYS-SECRET \
+        ENC-RETIRE ENC-ONEWAY \
+        ROL-GATE ROL-6A-INERT ROL-HALT ROL-RESTART ROL-RECOVER ROL-CAPABLE ROL-REFUSE \
+        ROL-BARRIER ROL-IDEMPOTENT ROL-STARTUP-ROTATE ROL-MEMBER ROL-DOWNGRADE";
+
+    #[test]
+    fn every_invariant_has_a_bug_that_breaks_it() {
+        let all: BTreeSet<&str> = INVARIANTS.split_whitespace().collect();
+        let broken: BTreeSet<&str> = catalogue().iter().map(|info| info.breaks).collect();
+        assert_eq!(all, broken);
+    }
 
     #[test]
     fn every_bug_is_found_by_its_name() {

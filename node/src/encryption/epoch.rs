@@ -60,9 +60,6 @@ impl Encryption {
             raft: epoch_of(Purpose::Raft),
         };
         self.begin(Some(sidecar), epochs);
-        if bugs::on(Bug::EpochRestarts) {
-            self.mark_all_registered();
-        }
         Ok(())
     }
 }

@@ -293,15 +293,6 @@ impl Encryption {
         mark(&mut self.live_mut(), dek_id);
     }
 
-    /// `epoch-restarts` goes on under what its predecessor registered.
-    pub(super) fn mark_all_registered(&self) {
-        let mut live = self.live_mut();
-        let ids: Vec<u32> = live.keys.keys().copied().collect();
-        for id in ids {
-            mark(&mut live, id);
-        }
-    }
-
     /// Whether this process may seal under a key.
     pub fn is_registered(&self, dek_id: u32) -> bool {
         self.live().registered.contains(&dek_id)

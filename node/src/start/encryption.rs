@@ -78,7 +78,7 @@ pub(super) async fn settle(
         // Values sealed under a key that the sidecar has lost stay readable.
         encryption.hold_early(&state);
     }
-    if bugs::on(Bug::GuardRepairs) {
+    if bugs::on(Bug::GuardRepairs) || bugs::on(Bug::SidecarLate) {
         // A refusal here would be the bug's own undoing.
         let _ = encryption.adopt(&state);
     }

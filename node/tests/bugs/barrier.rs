@@ -25,7 +25,10 @@ pub async fn barrier(bug: Option<&'static str>) -> Vec<Finding> {
     run.caught_up().await;
     let leader = run.leader().await;
     let call = run.lab.enable_call(Purpose::Raft).await;
-    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (stop, done) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         let redis = run.lab.cluster.redis(leader).await;
@@ -54,7 +57,10 @@ pub async fn barrier(bug: Option<&'static str>) -> Vec<Finding> {
             run.find_if(lost, Symptom::BarrierLost, format!("{list}: {item}"));
         }
         for (item, times) in times.iter().filter(|(_, times)| **times > 1) {
-            run.find(Symptom::BarrierDoubled, format!("{list}: {item} {times} times"));
+            run.find(
+                Symptom::BarrierDoubled,
+                format!("{list}: {item} {times} times"),
+            );
         }
     }
     run.write("goes-on", 5).await;

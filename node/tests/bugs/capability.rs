@@ -60,7 +60,9 @@ pub async fn members(bug: Option<&'static str>) -> Vec<Finding> {
     let keys = run.lab.keys_of(fifth).keys;
     let rows = run.lab.registered(run.lab.full_node_id(fifth)).await;
     let rows = rows.expect("the registry");
-    let missing = keys.keys().filter(|id| rows.iter().all(|(row, _)| row != *id));
+    let missing = keys
+        .keys()
+        .filter(|id| rows.iter().all(|(row, _)| row != *id));
     let missing: Vec<_> = missing.collect();
     let what = format!("n5 is a member without rows under {missing:?}");
     run.find_if(!missing.is_empty(), Symptom::LearnerWithoutRows, what);

@@ -29,7 +29,11 @@ pub async fn minority(bug: Option<&'static str>) -> Vec<Finding> {
         run.lab.kill(node);
     }
     let read = run.lab.cluster.get(2, "k-0").await;
-    run.find_if(read.is_ok(), Symptom::StaleRead, format!("n3 alone: {read:?}"));
+    run.find_if(
+        read.is_ok(),
+        Symptom::StaleRead,
+        format!("n3 alone: {read:?}"),
+    );
     run.lab.start_all();
     run.write("goes-on", 5).await;
     run.check().await;
@@ -50,8 +54,7 @@ pub async fn failover(bug: Option<&'static str>) -> Vec<Finding> {
         for number in 0..COUNT {
             let name = format!("{round}-{number}");
             let (mut set, mut append) = (cmd("SET"), cmd("RPUSH"));
-            let set: Result<(), RedisError> =
-                set.arg(&name).arg("v").query_async(&mut redis).await;
+            let set: Result<(), RedisError> = set.arg(&name).arg("v").query_async(&mut redis).await;
             let append: Result<i64, RedisError> =
                 append.arg("list").arg(&name).query_async(&mut redis).await;
             if set.is_ok() && append.is_ok() {
@@ -121,7 +124,11 @@ async fn compare(run: &mut Run, redis: &mut MultiplexedConnection, acknowledged:
     let list: Vec<String> = patiently(redis, &["LRANGE", "list", "0", "-1"]).await;
     let unique: BTreeSet<&String> = list.iter().collect();
     let twice = list.len() - unique.len();
-    run.find_if(twice > 0, Symptom::DoubledAppend, format!("{twice} items twice"));
+    run.find_if(
+        twice > 0,
+        Symptom::DoubledAppend,
+        format!("{twice} items twice"),
+    );
     for name in acknowledged {
         let there: i64 = patiently(redis, &["EXISTS", name]).await;
         let what = format!("SET {name} was acknowledged");

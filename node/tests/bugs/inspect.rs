@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::kit::Sidecar;
 use crate::kit::disk::{self, Row, Writer};
 use crate::kit::keys::{self, ENVELOPE_HEADER, Key};
 use crate::kit::sidecar::bytes_of;
-use crate::kit::Sidecar;
 use crate::run::Run;
 use crate::symptom::{Finding, Symptom};
 
@@ -64,7 +64,8 @@ impl Run {
         for (path, bytes) in bytes_of(&data) {
             let has = |text: &[u8]| bytes.windows(text.len()).any(|at| at == text);
             let text = path.display().to_string();
-            let of_database = path.starts_with(data.join("wal")) || path.starts_with(data.join("fsm.db"));
+            let of_database =
+                path.starts_with(data.join("wal")) || path.starts_with(data.join("fsm.db"));
             if !of_database && self.sealed().any(|value| has(value.text.as_bytes())) {
                 found.push((Symptom::ValueInFile, text.clone()));
             }
@@ -72,7 +73,12 @@ impl Run {
                 found.push((Symptom::DekInFile, text));
             }
         }
-        let hex: String = self.lab.kek.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = self
+            .lab
+            .kek
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let log = self.lab.cluster.log(node);
         let lines = log.lines().filter(|line| line.contains(&hex));
         found.extend(lines.map(|line| (Symptom::KekInLog, line.to_owned())));
@@ -141,12 +147,7 @@ fn entry(known: &Known, index: u64, payload: &[u8], seen: &mut Seen) -> Vec<(Sym
 }
 
 /// A nonce: a member's id, an epoch that it has and has registered, never twice.
-fn nonce(
-    known: &Known,
-    envelope: &[u8],
-    name: &str,
-    seen: &mut Seen,
-) -> Vec<(Symptom, String)> {
+fn nonce(known: &Known, envelope: &[u8], name: &str, seen: &mut Seen) -> Vec<(Symptom, String)> {
     let mut found = Vec::new();
     let id = keys::envelope_key(envelope).unwrap_or(0);
     let (node, epoch, count) = keys::nonce_parts(envelope);

@@ -73,7 +73,10 @@ async fn cuts_over(run: &mut Run) {
     run.find_if(cutover != done.index, Symptom::CutoverIndexWrong, what);
     run.write("between", 5).await;
     let again = run.enable(Purpose::Raft).await.expect("an answer");
-    let now = run.lab.keys_of(run.leader().await).raft_envelope_cutover_index;
+    let now = run
+        .lab
+        .keys_of(run.leader().await)
+        .raft_envelope_cutover_index;
     let what = format!("from {cutover} to {now}, {again:?}");
     let moved = now != cutover || !again.was_already_active;
     run.find_if(moved, Symptom::CutoverMoved, what);

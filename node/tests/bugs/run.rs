@@ -82,7 +82,13 @@ impl Run {
         let deadline = Instant::now() + PATIENCE;
         loop {
             for node in self.lab.running() {
-                if self.lab.cluster.status(node).await.is_ok_and(|s| s.state == 3) {
+                if self
+                    .lab
+                    .cluster
+                    .status(node)
+                    .await
+                    .is_ok_and(|s| s.state == 3)
+                {
                     return node;
                 }
             }
@@ -265,7 +271,9 @@ impl Run {
         if !self.lab.cluster.is_running(node) {
             return true;
         }
-        timeout(POLL, self.lab.cluster.exit_code(node)).await.is_ok()
+        timeout(POLL, self.lab.cluster.exit_code(node))
+            .await
+            .is_ok()
     }
 }
 

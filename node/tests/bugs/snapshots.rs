@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use elastickv_wire::RaftAdminStatusResponse;
 
-use crate::kit::sidecar::bytes_of;
 use crate::kit::disk;
+use crate::kit::sidecar::bytes_of;
 use crate::run::{ALL, Run, Start};
 use crate::symptom::{Finding, Symptom};
 
@@ -56,7 +56,8 @@ fn compare(run: &mut Run) {
     let all: Vec<_> = (0..3).map(rows).collect();
     let mut wrong = Vec::new();
     for (one, other) in [(0, 1), (1, 2), (2, 0)] {
-        let differs = |(key, value): &(&Vec<u8>, &Option<Vec<u8>>)| all[other].get(*key) != Some(value);
+        let differs =
+            |(key, value): &(&Vec<u8>, &Option<Vec<u8>>)| all[other].get(*key) != Some(value);
         wrong.extend(all[one].iter().filter(differs).map(|(key, _)| {
             let key = String::from_utf8_lossy(key);
             format!("n{} has {key}, n{} does not", one + 1, other + 1)

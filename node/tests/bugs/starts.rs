@@ -15,13 +15,14 @@ pub async fn starts(bug: Option<&'static str>) -> Vec<Finding> {
     run.lab.start_all();
     run.enter_phase_2().await;
     run.write("first", 5).await;
-    run.lab.kill(0);
-    let old = run.save("old");
-    run.lab.start(0);
+    run.lab.restart(0);
     run.write("second", 5).await;
+    let old = run.lab.cluster.dir().join("old");
+    copy_folder(&run.lab.sidecar_dir(0), &old);
     run.rotate(Purpose::Storage).await;
     run.write("rotated", 5).await;
     run.lab.kill(0);
+    run.inspect();
     let now = run.save("now");
 
     let other_kek = Setup {
@@ -39,7 +40,7 @@ pub async fn starts(bug: Option<&'static str>) -> Vec<Finding> {
     run.must_refuse(without_flag, started).await;
     run.restore(&now);
     // The sidecar of before the rotation, as from an old disk.
-    copy_folder(&old.join("keys"), &run.lab.sidecar_dir(0));
+    copy_folder(&old, &run.lab.sidecar_dir(0));
     let started = (Symptom::StartedWithOldSidecar, "ErrSidecarBehindRaftLog");
     run.must_refuse(ALL, started).await;
     run.restore(&now);
@@ -65,8 +66,11 @@ impl Run {
                 self.lab.kill(0);
             }
             Start::Ended(said) => {
-                let refused = said.contains(GUARD) && said.contains(sentinel);
+                let refused = said.contains(GUARD);
                 self.find_if(!refused, symptom, format!("not {sentinel}: {said}"));
+                let otherwise = refused && !said.contains(sentinel);
+                let what = format!("not {sentinel}: {said}");
+                self.find_if(otherwise, Symptom::Stuck, what);
                 let changed = refused && bytes_of(&folder) != before;
                 let what = format!("{sentinel}: its folder changed");
                 self.find_if(changed, Symptom::RefusedStartChanged, what);

@@ -1,6 +1,6 @@
 //! Which bug shows how, and the test of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keyquake_node::bugs;
@@ -39,29 +39,49 @@ const ROWS: &[(&str, Scenario, Symptom)] = &[
     ("lost-write", On::Failover, Shows::LostWrite),
     ("double-apply", On::Failover, Shows::DoubledAppend),
     ("snapshot-drops-rows", On::Snapshots, Shows::ReplicasDiffer),
-    ("follower-drops-writes", On::Snapshots, Shows::ReplicasDiffer),
+    (
+        "follower-drops-writes",
+        On::Snapshots,
+        Shows::ReplicasDiffer,
+    ),
     ("leader-hesitates", On::Failover, Shows::LeaderIdle),
-    ("refused-yet-applied", On::Failover, Shows::RefusedButApplied),
+    (
+        "refused-yet-applied",
+        On::Failover,
+        Shows::RefusedButApplied,
+    ),
     ("cleartext-values", On::Life, Shows::ClearRow),
     ("value-in-temporary", On::Life, Shows::ValueInFile),
     ("nonce-counter-restarts", On::Life, Shows::NonceTwice),
-    ("epoch-restarts", On::Life, Shows::NonceTwice),
+    ("epoch-restarts", On::Starts, Shows::NonceTwice),
     ("nonce-random", On::Life, Shows::NonceForm),
     ("nonce-of-another", On::Life, Shows::NonceForm),
     ("aad-without-key", On::Life, Shows::OpensWithoutKey),
     ("wrong-key-id", On::Life, Shows::WrongKeyId),
     ("cleartext-above-cutover", On::Life, Shows::ClearEntry),
-    ("snapshot-loses-cutover", On::Snapshots, Shows::SnapshotCutover),
+    (
+        "snapshot-loses-cutover",
+        On::Snapshots,
+        Shows::SnapshotCutover,
+    ),
     ("cutover-entry-sealed", On::Life, Shows::CutoverIndexWrong),
     ("bootstrap-replaces-keys", On::Life, Shows::KeysReplaced),
     ("follower-keeps-old-key", On::Life, Shows::SidecarsDisagree),
     ("sidecar-not-synced", On::Syncs, Shows::SidecarFileNotSynced),
-    ("sidecar-dir-not-synced", On::Syncs, Shows::SidecarFolderNotSynced),
+    (
+        "sidecar-dir-not-synced",
+        On::Syncs,
+        Shows::SidecarFolderNotSynced,
+    ),
     ("sidecar-late", On::Life, Shows::SidecarLate),
     ("sidecar-index-goes-back", On::Life, Shows::SidecarWentBack),
     ("epoch-not-synced", On::Life, Shows::EpochAheadOfSidecar),
     ("seals-unregistered", On::Life, Shows::UnregisteredEpoch),
-    ("learner-without-rows", On::Members, Shows::LearnerWithoutRows),
+    (
+        "learner-without-rows",
+        On::Members,
+        Shows::LearnerWithoutRows,
+    ),
     ("registry-takes-lower", On::Life, Shows::EpochWentBack),
     ("kek-in-log", On::Life, Shows::KekInLog),
     ("dek-in-temporary", On::Life, Shows::DekInFile),
@@ -73,13 +93,29 @@ const ROWS: &[(&str, Scenario, Symptom)] = &[
     ("6a-skips", On::Halts, Shows::HaltPassed),
     ("halt-advances", On::Halts, Shows::AppliedMovedAtHalt),
     ("halted-serves", On::Halts, Shows::HaltedReadWrong),
-    ("refuses-after-snapshot", On::Snapshots, Shows::RefusedToStart),
+    (
+        "refuses-after-snapshot",
+        On::Snapshots,
+        Shows::RefusedToStart,
+    ),
     ("replay-halts", On::Life, Shows::RefusedToStart),
     ("halt-leaves-mark", On::Halts, Shows::NotRecovered),
-    ("capability-forgets-learners", On::Capability, Shows::CutOverWithIncapable),
-    ("capability-trusts-silence", On::Capability, Shows::CutOverWithSilent),
+    (
+        "capability-forgets-learners",
+        On::Capability,
+        Shows::CutOverWithIncapable,
+    ),
+    (
+        "capability-trusts-silence",
+        On::Capability,
+        Shows::CutOverWithSilent,
+    ),
     ("guard-repairs", On::Starts, Shows::StartedWithOldSidecar),
-    ("guard-consumes-epoch", On::Starts, Shows::RefusedStartChanged),
+    (
+        "guard-consumes-epoch",
+        On::Starts,
+        Shows::RefusedStartChanged,
+    ),
     ("guard-skips-kek", On::Starts, Shows::StartedWithWrongKek),
     ("barrier-loses-write", On::Barrier, Shows::BarrierLost),
     ("barrier-doubles-write", On::Barrier, Shows::BarrierDoubled),
@@ -150,7 +186,10 @@ fn play_all(plays: Vec<Play>) -> BTreeMap<Play, Outcome> {
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(next) = locked(&waiting).pop_front() {
+                loop {
+                    let Some(next) = locked(&waiting).pop_front() else {
+                        break;
+                    };
                     let outcome = play_one(next);
                     locked(&played).insert(next, outcome);
                 }
@@ -197,9 +236,10 @@ fn judge(shows: Option<Symptom>, outcome: &Outcome) -> Option<String> {
     };
     match shows {
         None if found.is_empty() => None,
-        None => Some(format!("found {found:#?}")),
+        None => Some(format!("found {:#?}", &found[..found.len().min(5)])),
         Some(symptom) if found.iter().all(|f| f.symptom != symptom) => {
-            Some(format!("no {symptom:?}, but {found:#?}"))
+            let seen: BTreeSet<_> = found.iter().map(|f| f.symptom).collect();
+            Some(format!("no {symptom:?}; found {seen:?}"))
         }
         Some(_) => {
             let broken = [Symptom::Stuck, Symptom::NotReadBack];

@@ -67,8 +67,13 @@ impl Traced {
         // A thread begun in the meantime is there the next time.
         loop {
             let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
-            let ids = tasks.flatten().filter_map(|task| task.file_name().into_string().ok()?.parse().ok());
-            let new: Vec<Pid> = ids.map(Pid::from_raw).filter(|id| !traced.threads.contains(id)).collect();
+            let ids = tasks
+                .flatten()
+                .filter_map(|task| task.file_name().into_string().ok()?.parse().ok());
+            let new: Vec<Pid> = ids
+                .map(Pid::from_raw)
+                .filter(|id| !traced.threads.contains(id))
+                .collect();
             if new.is_empty() {
                 return traced;
             }
