@@ -21,8 +21,8 @@ use crate::encryption::{
     self, Acceptance, ApplyError, KeyEntry, KeyRefusal, Slot, State, Writer, WriterRow,
 };
 use crate::entry::{self, Payload};
-use crate::fsm::FsmError;
-use crate::wire::{Command, Reply, reply};
+use crate::fsm::{FsmError, Writes};
+use crate::wire::Command;
 
 /// How long in-flight proposals may take to drain before the barrier is lifted again.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -200,7 +200,8 @@ impl Driver {
             let own = self.own_row(active, self.encryption.epochs().raft);
             let registers = matches!(entry, KeyEntry::Register(row) if *row == own);
             let known = preview.writer(&self.fsm, Slot::of(&own))?;
-            if !registers && known.is_none_or(|w| w.last_seen != own.local_epoch) {
+            let unknown = known.is_none_or(|w| w.last_seen != own.local_epoch);
+            if !registers && unknown && !bugs::on(Bug::SealsUnregistered) {
                 return Ok(answer);
             }
             payload = self
@@ -370,9 +371,8 @@ impl Driver {
 
     fn release(&mut self, command: Command, answer: Answer<Applied>) -> Result<(), EngineError> {
         if self.keys.after_cutover && bugs::on(Bug::BarrierLosesWrite) {
-            let reply = Reply {
-                shape: Some(reply::Shape::Ok(true)),
-            };
+            // What it would have been answered.
+            let reply = self.fsm.speculate(&command, &mut Writes::new())?;
             let _ = answer.send(Ok((reply, self.applied)));
             return Ok(());
         }

@@ -141,10 +141,7 @@ fn rotated(state: &State, key: KnownKey) -> State {
         Purpose::Storage => &mut next.active.storage,
         Purpose::Raft => &mut next.active.raft,
     };
-    let old = std::mem::replace(slot, key.id);
-    if bugs::on(Bug::RotationDropsOldKey) {
-        next.keys.retain(|known| known.id != old);
-    }
+    *slot = key.id;
     next.keys.push(key);
     next
 }

@@ -44,7 +44,7 @@ impl Encryption {
                 }
             }
             if bugs::on(Bug::SidecarIndexGoesBack) {
-                sidecar.raft_applied_index -= 1;
+                sidecar.raft_applied_index = sidecar.raft_applied_index.saturating_sub(1);
             }
             if bugs::on(Bug::PhaseOneTurnsOff) {
                 sidecar.storage_envelope_active = false;
@@ -60,9 +60,6 @@ impl Encryption {
             raft: epoch_of(Purpose::Raft),
         };
         self.begin(Some(sidecar), epochs);
-        if bugs::on(Bug::EpochRestarts) {
-            self.mark_all_registered();
-        }
         Ok(())
     }
 }
@@ -71,10 +68,18 @@ fn write(sidecar: &Sidecar, path: &Path) -> Result<(), SidecarError> {
     if !bugs::on(Bug::EpochNotSynced) {
         return sidecar.write(path);
     }
-    let (sidecar, path) = (sidecar.clone(), path.to_owned());
+    let (raised, path) = (sidecar.clone(), path.to_owned());
     std::thread::spawn(move || {
         std::thread::sleep(LATE);
-        if let Err(error) = sidecar.write(&path) {
+        // What was rotated in the meantime stays.
+        let written = Sidecar::read(&path).and_then(|mut sidecar| {
+            for (id, key) in &mut sidecar.keys {
+                let epoch = raised.keys.get(id).map_or(0, |key| key.local_epoch);
+                key.local_epoch = key.local_epoch.max(epoch);
+            }
+            sidecar.write(&path)
+        });
+        if let Err(error) = written {
             tracing::error!("{error}");
         }
     });

@@ -127,7 +127,7 @@ fn check_durability(encryption: &Encryption) -> Result<(), GuardError> {
 /// A sidecar is written before the state: it is never behind, and never on another cutover.
 fn check_agreement(sidecar: Option<&Sidecar>, disk: &OnDisk<'_>) -> Result<(), GuardError> {
     let index = sidecar.map_or(0, |s| s.raft_applied_index);
-    if disk.state.raft_applied_index > index && !bugs::on(Bug::GuardRepairs) {
+    if disk.state.raft_applied_index > index && super::seeded::looks_at_index() {
         return behind(&format!(
             "sidecar is at {index}, the last encryption entry applied here is {}",
             disk.state.raft_applied_index
@@ -216,6 +216,7 @@ fn check_epochs(sidecar: &Sidecar, last_seen: &[(u32, u16)]) -> Result<(), Guard
         let seen = last_seen.iter().find(|(dek_id, _)| *dek_id == id);
         if let Some((_, seen)) = seen
             && key.local_epoch < *seen
+            && !bugs::on(Bug::EpochNotSynced)
         {
             return refuse(
                 "ErrLocalEpochRollback",

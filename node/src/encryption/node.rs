@@ -170,6 +170,14 @@ impl Encryption {
         self.release >= Release::Stage6D
     }
 
+    /// `phase-one-turns-off`: the sidecar says that values are in the clear.
+    pub fn forgot_phase_1(&self) -> bool {
+        bugs::on(Bug::PhaseOneTurnsOff)
+            && self
+                .sidecar()
+                .is_some_and(|sidecar| !sidecar.storage_envelope_active)
+    }
+
     /// Whether this release seals log entries.
     pub fn seals_entries(&self) -> bool {
         self.release >= Release::Stage6E
@@ -258,6 +266,7 @@ impl Encryption {
             if let Some(before) = &live.sidecar {
                 self.keep_old_key(before, &mut next);
             }
+            super::seeded::drop_old_keys(&mut next);
             super::seeded::write(&next, &path, known != 0)?;
             live.sidecar = Some(next);
         }
@@ -267,13 +276,13 @@ impl Encryption {
         Ok(())
     }
 
-    /// `follower-keeps-old-key`, on every node whose id is not the lowest bit's.
+    /// `follower-keeps-old-key`, on every node whose full id is even.
     fn keep_old_key(&self, before: &Sidecar, next: &mut Sidecar) {
         if bugs::on(Bug::FollowerKeepsOldKey)
             && before.active.storage != 0
             && self.full_node_id & 1 == 0
         {
-            next.active = before.active;
+            next.active.storage = before.active.storage;
         }
     }
 
@@ -292,15 +301,6 @@ impl Encryption {
     /// Notes that this process' row under a key is committed.
     pub fn mark_registered(&self, dek_id: u32) {
         mark(&mut self.live_mut(), dek_id);
-    }
-
-    /// `epoch-restarts` goes on under what its predecessor registered.
-    pub(super) fn mark_all_registered(&self) {
-        let mut live = self.live_mut();
-        let ids: Vec<u32> = live.keys.keys().copied().collect();
-        for id in ids {
-            mark(&mut live, id);
-        }
     }
 
     /// Whether this process may seal under a key.
@@ -329,7 +329,7 @@ impl Encryption {
     pub fn storage_key(&self) -> Option<u32> {
         let live = self.live();
         let active = live.sidecar.as_ref()?.active.storage;
-        if live.registered.contains(&active) || bugs::on(Bug::SealsUnregistered) {
+        if live.registered.contains(&active) {
             return Some(active);
         }
         let storage = |id: &&u32| {

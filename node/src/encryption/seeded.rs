@@ -29,11 +29,34 @@ pub(super) fn write(next: &Sidecar, path: &Path, rotation: bool) -> Result<(), S
     let (next, path) = (next.clone(), path.to_owned());
     std::thread::spawn(move || {
         std::thread::sleep(LATE);
-        if let Err(error) = next.write(&path) {
+        // Of two that are late at once, the second wins.
+        let index = Sidecar::read(&path).map_or(0, |now| now.raft_applied_index);
+        if index < next.raft_applied_index
+            && let Err(error) = next.write(&path)
+        {
             tracing::error!("{error}");
         }
     });
     Ok(())
+}
+
+/// `rotation-drops-old-key`: only the active storage key stays in the sidecar.
+pub(super) fn drop_old_keys(next: &mut Sidecar) {
+    if bugs::on(Bug::RotationDropsOldKey) {
+        let active = next.active.storage;
+        next.keys
+            .retain(|id, key| key.purpose != Purpose::Storage || *id == active);
+    }
+}
+
+/// Whether a start looks at how far the sidecar is: it would refuse the bug's own doing.
+pub(super) fn looks_at_index() -> bool {
+    let blind = [
+        Bug::GuardRepairs,
+        Bug::SidecarIndexGoesBack,
+        Bug::SidecarLate,
+    ];
+    !blind.into_iter().any(bugs::on)
 }
 
 pub(super) fn storage_count(count: u64) -> u64 {

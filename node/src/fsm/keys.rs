@@ -58,7 +58,9 @@ impl Fsm {
 
     /// Whether values written now are sealed.
     pub(super) fn seals(&self) -> bool {
-        self.keys().storage_envelope_active && self.encryption.seals_values()
+        self.keys().storage_envelope_active
+            && self.encryption.seals_values()
+            && !self.encryption.forgot_phase_1()
     }
 
     /// Whether a value could not be written now: it must be sealed, and this process is not

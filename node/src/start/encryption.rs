@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use elastickv_wire::ResyncSidecarRequest;
 use elastickv_wire::encryption_admin_client::EncryptionAdminClient;
+use raft::Storage as _;
 use tonic::Code;
 
 use super::StartError;
@@ -73,7 +74,11 @@ pub(super) async fn settle(
         }
     };
     encryption.take_epochs(sidecar, &last_seen)?;
-    if bugs::on(Bug::GuardRepairs) {
+    if bugs::on(Bug::RotationDropsOldKey) {
+        // Values sealed under a key that the sidecar has lost stay readable.
+        encryption.hold_early(&state);
+    }
+    if bugs::on(Bug::GuardRepairs) || bugs::on(Bug::SidecarLate) {
         // A refusal here would be the bug's own undoing.
         let _ = encryption.adopt(&state);
     }
@@ -159,13 +164,26 @@ fn seeded_refusals(log: &RaftLog, disk: &OnDisk<'_>, dir: &Path) -> Result<(), S
     if bugs::on(Bug::RefusesAfterSnapshot) && last != 0 && log.snapshot_index() >= last {
         return refuse("requested index is unavailable due to compaction");
     }
-    if bugs::on(Bug::ReplayHalts) && last != 0 {
+    if bugs::on(Bug::ReplayHalts) && last != 0 && holds_bootstrap(log) {
         return refuse("cluster already bootstrapped, cannot re-bootstrap");
     }
     if dir.join(MARK).exists() {
         return refuse("this node has halted before");
     }
     Ok(())
+}
+
+/// Whether the log was not cut behind the bootstrap entry yet.
+fn holds_bootstrap(log: &RaftLog) -> bool {
+    let context = raft::GetEntriesContext::empty(false);
+    let first = log.snapshot_index() + 1;
+    let last = log.last_index().unwrap_or(0);
+    let bootstraps = |entry: &raft::eraftpb::Entry| {
+        let opened = crate::entry::unframe(&entry.data);
+        opened.is_ok_and(|(_, payload)| payload.first() == Some(&0x04))
+    };
+    log.entries(first, last + 1, None, context)
+        .is_ok_and(|entries| entries.iter().any(bootstraps))
 }
 
 /// What `halt-leaves-mark` leaves.

@@ -30,6 +30,13 @@ pub(super) async fn keep(node: Node, encryption: Arc<Encryption>) -> StartError 
         let learns = status.membership.state.learners.contains(&status.id);
         let silent =
             bugs::on(Bug::SealsUnregistered) || (learns && bugs::on(Bug::LearnerWithoutRows));
+        if silent {
+            // It goes on as if its rows were there.
+            for (dek_id, _) in &missing {
+                encryption.mark_registered(*dek_id);
+                node.notify(Input::Wake);
+            }
+        }
         if missing.is_empty() || silent {
             tokio::time::sleep(LOOK).await;
             continue;

@@ -1,6 +1,5 @@
 //! The reference store as its users meet it: real processes, over the wire.
 
-mod bugs;
 mod cluster;
 mod commands;
 mod encryption;

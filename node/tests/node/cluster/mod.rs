@@ -128,9 +128,13 @@ impl Cluster {
     }
 
     fn signal(&self, node: usize, signal: Signal) {
+        kill(self.pid(node), signal).expect("a signal delivered");
+    }
+
+    /// The process of a running node.
+    pub fn pid(&self, node: usize) -> Pid {
         let child = self.processes[node].as_ref().expect("a running node");
-        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
-        kill(pid, signal).expect("a signal delivered");
+        Pid::from_raw(i32::try_from(child.id()).expect("a pid"))
     }
 
     pub fn pause(&self, node: usize) {

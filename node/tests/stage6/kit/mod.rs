@@ -98,6 +98,8 @@ pub struct Lab {
     pub nonces: secrets::Nonces,
     /// Whether every node that is killed is looked at.
     pub watch: bool,
+    /// Seeded bugs of every node started from now on.
+    pub bugs: Vec<&'static str>,
     /// Flags of nodes that join instead of bootstrapping.
     joins: BTreeMap<usize, Vec<String>>,
     /// Bytes of log at each node's last start.
@@ -115,6 +117,7 @@ impl Lab {
             written: BTreeMap::new(),
             nonces: secrets::Nonces::default(),
             watch: false,
+            bugs: Vec::new(),
             joins: BTreeMap::new(),
             lives: BTreeMap::new(),
             next_dek: 100,
@@ -226,6 +229,8 @@ impl Lab {
         if setup.rotate_on_startup {
             flags.push("--encryption-rotate-on-startup".to_owned());
         }
+        let bugs = self.bugs.iter();
+        flags.extend(bugs.flat_map(|bug| ["--bug".to_owned(), (*bug).to_owned()]));
         flags
     }
 
