@@ -262,8 +262,16 @@ async fn a_node_killed_right_after_an_answer_starts() {
     lab.check_everywhere().await;
 }
 
-/// Makes the call again and again while leadership is taken from every leader that turns up.
-async fn done_among_elections(lab: &mut Lab, call: &Call, round: u64) {
+/// How a leader is lost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Lost {
+    Killed,
+    /// It sleeps until another leads, and wakes believing that it leads.
+    Paused,
+}
+
+/// Makes the call, loses the leader that has it, and makes it again.
+async fn done_among_elections(lab: &mut Lab, call: &Call, round: u64, how: Lost) {
     let leader = lab.leader().await;
     let mut admin = lab.admin(leader).await;
     let pending = {
@@ -271,12 +279,18 @@ async fn done_among_elections(lab: &mut Lab, call: &Call, round: u64) {
         tokio::spawn(async move { call.make(&mut admin).await.map(|done| done.index) })
     };
     sleep(Duration::from_micros(700 * (round % 16))).await;
-    lab.kill(leader);
+    match how {
+        Lost::Killed => lab.kill(leader),
+        Lost::Paused => lab.cluster.pause(leader),
+    }
+    lab.done(call).await;
+    match how {
+        Lost::Killed => lab.start(leader),
+        Lost::Paused => lab.cluster.resume(leader),
+    }
     let answer = timeout(Duration::from_secs(10), pending).await;
     let answer = answer.expect("an end of the call").expect("a call");
-    println!("leader killed: {answer:?}");
-    lab.done(call).await;
-    lab.start(leader);
+    println!("leader {how:?}: {answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,7 +307,7 @@ async fn leadership_moves_inside_every_operation() {
         lab.write("first", 5).await;
         let call = lab.bootstrap_call().await;
         round += 1;
-        done_among_elections(&mut lab, &call, round).await;
+        done_among_elections(&mut lab, &call, round, Lost::Killed).await;
         for (purpose, cutover) in [
             (Purpose::Storage, true),
             (Purpose::Storage, false),
@@ -312,7 +326,7 @@ async fn leadership_moves_inside_every_operation() {
                 lab.rotate_call(purpose).await
             };
             round += 1;
-            done_among_elections(&mut lab, &call, round).await;
+            done_among_elections(&mut lab, &call, round, Lost::Killed).await;
             lab.write(&format!("{purpose:?}"), 5).await;
         }
         lab.settle().await;
@@ -353,7 +367,12 @@ async fn keys_turn_under_load_while_leadership_moves() {
             let target = (lab.leader().await + 1) % 3;
             tokio::join!(lab.done(&call), lab.lead(target));
         } else {
-            done_among_elections(&mut lab, &call, round).await;
+            let how = if round % 4 == 1 {
+                Lost::Killed
+            } else {
+                Lost::Paused
+            };
+            done_among_elections(&mut lab, &call, round, how).await;
         }
         load.more(20).await;
     }
