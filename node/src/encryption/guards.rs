@@ -85,6 +85,9 @@ pub fn check(encryption: &Encryption, disk: &OnDisk<'_>) -> Result<Option<Sideca
         check_durability(encryption)?;
         check_agreement(sidecar.as_ref(), disk)?;
     }
+    if guarded && sidecar.is_none() {
+        check_newcomer(disk.last_seen)?;
+    }
     if let Some(sidecar) = &sidecar
         && guarded
     {
@@ -199,6 +202,21 @@ fn check_members(sidecar: &Sidecar, members: &Peers) -> Result<(), GuardError> {
         }
     }
     Ok(())
+}
+
+/// A node whose disk is new begins above the epochs its id has had.
+fn check_newcomer(last_seen: &[(u32, u16)]) -> Result<(), GuardError> {
+    match last_seen.iter().find(|(_, seen)| *seen == u16::MAX) {
+        None => Ok(()),
+        Some((id, _)) => refuse(
+            "ErrLocalEpochExhausted",
+            "--raftId",
+            &format!(
+                "this id has used every local_epoch up to 0xFFFF: key_id={id}; rotate-dek, or join \
+                 under another raftId"
+            ),
+        ),
+    }
 }
 
 fn check_epochs(sidecar: &Sidecar, last_seen: &[(u32, u16)]) -> Result<(), GuardError> {
