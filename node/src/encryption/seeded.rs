@@ -49,6 +49,12 @@ pub(super) fn drop_old_keys(next: &mut Sidecar) {
     }
 }
 
+/// Whether a proposer need not be registered with its epoch: otherwise these bugs would keep
+/// their cluster from ever rotating again.
+pub(super) fn trusts_proposers() -> bool {
+    bugs::on(Bug::SealsUnregistered) || bugs::on(Bug::FollowerKeepsOldKey)
+}
+
 /// Whether a start looks at how far the sidecar is: it would refuse the bug's own doing.
 pub(super) fn looks_at_index() -> bool {
     let blind = [

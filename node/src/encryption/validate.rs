@@ -232,11 +232,12 @@ fn check_proposer(
         ));
     }
     match writer(Slot::of(row))? {
+        Some(known) if row.local_epoch < known.last_seen => refuse(behind(row, known)),
+        _ if super::seeded::trusts_proposers() => Ok(()),
         None => refuse(format!(
             "proposer {:#x} is not registered yet under dek_id {}; try again",
             row.full_node_id, row.dek_id
         )),
-        Some(known) if row.local_epoch < known.last_seen => refuse(behind(row, known)),
         Some(known) if row.local_epoch > known.last_seen => refuse(format!(
             "proposer_local_epoch {} is not the proposer's: it is registered with {} under dek_id {}",
             row.local_epoch, known.last_seen, row.dek_id

@@ -39,8 +39,30 @@ pub async fn life(bug: Option<&'static str>) -> Vec<Finding> {
         run.caught_up().await;
         run.lab.kill_all();
         run.inspect();
+        goes_on(&mut run).await;
     }
     run.found
+}
+
+/// Whatever is wrong: all come back once more, rotate, take writes and read.
+async fn goes_on(run: &mut Run) {
+    run.lab.start_all();
+    for node in 0..3 {
+        if let Start::Ended(said) = run.started(node).await {
+            run.find(Symptom::Stuck, said);
+            return;
+        }
+    }
+    run.caught_up().await;
+    run.rotate(Purpose::Storage).await;
+    run.write("goes-on", 10).await;
+    run.check().await;
+    run.caught_up().await;
+    for node in 0..3 {
+        let ended = run.ended(node).await;
+        let said = run.lab.said(node);
+        run.find_if(ended, Symptom::Stuck, said);
+    }
 }
 
 /// A second bootstrap with other keys must be refused.

@@ -213,21 +213,21 @@ impl Run {
         self.call(&call).await
     }
 
-    /// Rotates to a new key: its id.
+    /// Rotates to a new key: its id. A leader that moved, or that has to find out its own
+    /// epoch first, is asked anew.
     pub async fn rotate(&mut self, purpose: Purpose) -> u32 {
-        for _ in 0..5 {
+        let deadline = Instant::now() + TOO_LONG;
+        loop {
             let call = self.lab.rotate_call(purpose).await;
             self.note_keys(&call);
-            let Call::Rotate(request) = &call else {
-                continue;
-            };
-            match self.call(&call).await {
-                Ok(_) => return request.new_dek_id,
-                // The leader moved between making the call and making it heard.
-                Err(status) => println!("{purpose:?} not rotated: {status}"),
+            let leader = self.leader().await;
+            let outcome = call.make(&mut self.lab.admin(leader).await).await;
+            match (&call, outcome) {
+                (Call::Rotate(request), Ok(_)) => return request.new_dek_id,
+                (_, outcome) => assert!(Instant::now() < deadline, "{purpose:?}: {outcome:?}"),
             }
+            sleep(POLL).await;
         }
-        panic!("no rotation of {purpose:?}");
     }
 
     /// Cuts over: what the leader answered.
