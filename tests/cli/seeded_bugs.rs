@@ -36,3 +36,23 @@ fn judged_with(bug: &str) -> serde_json::Value {
     assert_eq!(said.code, 1, "{bug} is found");
     said.json()
 }
+
+/// The manual's table is the catalogue: a test of the store sees to that.
+#[test]
+fn all_are_listed_with_what_they_do_and_break() {
+    let listed = Scene::new().say(&["bugs"]);
+    assert_eq!(listed.code, 0);
+    let page = include_str!("../../docs/reference-store.md");
+    let table = page.split("## Seeded bugs").nth(1).expect("a section");
+    let rows: Vec<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    assert!(rows.len() >= 54, "{} rows", rows.len());
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches(['|', ' ']).split(" | ").collect();
+        let name = cells[0].trim_matches('`');
+        let entry = format!("{name}\n  does    {}\n  breaks  {}\n", cells[1], cells[2]);
+        assert!(listed.stdout.contains(&entry), "{entry}");
+    }
+}
