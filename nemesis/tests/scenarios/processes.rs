@@ -67,6 +67,8 @@ pub fn kill_of_the_dead() {
     block_on(async {
         let fixture = serving(&kind, 2).await;
         signal(pid(&fixture, 1), Signal::SIGKILL);
+        // A signal that was sent is not a process that has ended yet.
+        fixture.cluster.wait_exit(1).await.unwrap();
         let (records, report) = perform(
             &fixture,
             fault(FaultName::Kill, Target::Nodes(vec![1]), LONG),
