@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use elastickv_wire::encryption_admin_client::EncryptionAdminClient;
-use elastickv_wire::{CapabilityReport, Empty};
+use elastickv_wire::{CapabilityReport, CapabilityVerdict, Empty};
 use tonic::Status;
 
 use super::build;
@@ -17,13 +17,6 @@ use crate::transport::connect;
 
 /// How long members may take to answer, all together.
 const POLL: Duration = Duration::from_secs(5);
-
-/// A member that is capable.
-pub(super) struct Capable {
-    pub(super) full_node_id: u64,
-    pub(super) build: String,
-    pub(super) sidecar_present: bool,
-}
 
 /// What this node says of itself.
 pub(super) fn report(encryption: &Encryption) -> CapabilityReport {
@@ -48,7 +41,11 @@ fn release_of(build: &str) -> Option<Release> {
 }
 
 /// Asks one member; the text says what speaks against it.
-pub(super) async fn ask(full_node_id: u64, peer: &Peer, since: Release) -> Result<Capable, String> {
+pub(super) async fn ask(
+    full_node_id: u64,
+    peer: &Peer,
+    since: Release,
+) -> Result<CapabilityVerdict, String> {
     let named = format!("full_node_id={full_node_id} id={:?}", peer.id);
     let call = async {
         let channel = connect(&peer.address).await.map_err(|e| e.to_string())?;
@@ -78,9 +75,10 @@ pub(super) async fn ask(full_node_id: u64, peer: &Peer, since: Release) -> Resul
             report.build_sha
         ));
     }
-    Ok(Capable {
+    Ok(CapabilityVerdict {
         full_node_id,
-        build: report.build_sha,
+        encryption_capable: true,
+        build_sha: report.build_sha,
         sidecar_present: report.sidecar_present,
     })
 }
@@ -89,7 +87,10 @@ pub(super) async fn ask(full_node_id: u64, peer: &Peer, since: Release) -> Resul
 ///
 /// # Errors
 /// The first that is not capable or does not answer, by name.
-pub(super) async fn poll(members: &Membership, since: Release) -> Result<Vec<Capable>, Status> {
+pub(super) async fn poll(
+    members: &Membership,
+    since: Release,
+) -> Result<Vec<CapabilityVerdict>, Status> {
     let mut asked = tokio::task::JoinSet::new();
     for (&id, peer) in &members.peers {
         if bugs::on(Bug::CapabilityForgetsLearners) && members.state.learners.contains(&id) {

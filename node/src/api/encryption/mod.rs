@@ -27,7 +27,7 @@ pub use membership::Admission;
 use super::Executor;
 use crate::bugs::{self, Bug};
 use crate::consensus::{KeysApplied, Node, Refusal};
-use crate::encryption::{Encryption, KeyEntry, Sidecar, SidecarError, WriterRow};
+use crate::encryption::{Encryption, KeyEntry, Purpose, Sidecar, SidecarError, WriterRow};
 use crate::fsm::Fsm;
 use crate::release::Release;
 
@@ -149,21 +149,46 @@ impl EncryptionService {
         Ok(seen.into_iter().map(|(id, at)| (id, at.into())).collect())
     }
 
-    fn verdicts(summary: Vec<capability::Capable>) -> Vec<CapabilityVerdict> {
-        let verdict = |member: capability::Capable| CapabilityVerdict {
-            full_node_id: member.full_node_id,
-            encryption_capable: true,
-            build_sha: member.build,
-            sidecar_present: member.sidecar_present,
+    /// Both cutovers; `since` = the first release that has this one.
+    async fn cut_over(
+        &self,
+        purpose: Purpose,
+        since: Release,
+        (proposer_node_id, proposer_local_epoch): (u64, u32),
+    ) -> Result<(KeysApplied, Vec<CapabilityVerdict>), Status> {
+        self.require_mutator(since).await?;
+        let (full_node_id, local_epoch) =
+            arguments::proposer(proposer_node_id, proposer_local_epoch)?;
+        let state = self.fsm.keys();
+        if !state.is_bootstrapped() {
+            return Err(Status::failed_precondition(NOT_BOOTSTRAPPED));
+        }
+        let (active, index) = match purpose {
+            Purpose::Storage => (
+                state.storage_envelope_active,
+                state.storage_envelope_cutover_index,
+            ),
+            Purpose::Raft => {
+                let index = state.raft_envelope_cutover_index;
+                (index != 0 && !bugs::on(Bug::CutoverMoves), index)
+            }
         };
-        summary.into_iter().map(verdict).collect()
-    }
-
-    /// The capability gate of both cutovers.
-    async fn require_capable(&self, since: Release) -> Result<Vec<CapabilityVerdict>, Status> {
+        if active {
+            let already = true;
+            return Ok((KeysApplied { index, already }, Vec::new()));
+        }
         let members = self.node.status().membership.clone();
         let summary = capability::poll(&members, since).await?;
-        Ok(Self::verdicts(summary))
+        let row = WriterRow {
+            dek_id: state.active.of(purpose),
+            full_node_id,
+            local_epoch,
+        };
+        let entry = match purpose {
+            Purpose::Storage => KeyEntry::EnableStorage { row },
+            Purpose::Raft => KeyEntry::EnableRaft { row },
+        };
+        Ok((self.propose(0x05, entry).await?, summary))
     }
 }
 
@@ -266,28 +291,11 @@ impl EncryptionAdmin for EncryptionService {
         &self,
         request: Request<EnableStorageEnvelopeRequest>,
     ) -> Result<Response<EnableStorageEnvelopeResponse>, Status> {
-        self.require_mutator(Release::Stage6D).await?;
         let request = request.into_inner();
-        let (id, epoch) =
-            arguments::proposer(request.proposer_node_id, request.proposer_local_epoch)?;
-        let state = self.fsm.keys();
-        if !state.is_bootstrapped() {
-            return Err(Status::failed_precondition(NOT_BOOTSTRAPPED));
-        }
-        if state.storage_envelope_active {
-            return Ok(Response::new(EnableStorageEnvelopeResponse {
-                applied_index: state.storage_envelope_cutover_index,
-                was_already_active: true,
-                ..EnableStorageEnvelopeResponse::default()
-            }));
-        }
-        let capability_summary = self.require_capable(Release::Stage6D).await?;
-        let row = WriterRow {
-            dek_id: state.active.storage,
-            full_node_id: id,
-            local_epoch: epoch,
-        };
-        let applied = self.propose(0x05, KeyEntry::EnableStorage { row }).await?;
+        let proposer = (request.proposer_node_id, request.proposer_local_epoch);
+        let (applied, capability_summary) = self
+            .cut_over(Purpose::Storage, Release::Stage6D, proposer)
+            .await?;
         Ok(Response::new(EnableStorageEnvelopeResponse {
             applied_index: applied.index,
             capability_summary,
@@ -300,29 +308,11 @@ impl EncryptionAdmin for EncryptionService {
         &self,
         request: Request<EnableRaftEnvelopeRequest>,
     ) -> Result<Response<EnableRaftEnvelopeResponse>, Status> {
-        self.require_mutator(Release::Stage6E).await?;
         let request = request.into_inner();
-        let (id, epoch) =
-            arguments::proposer(request.proposer_node_id, request.proposer_local_epoch)?;
-        let state = self.fsm.keys();
-        if !state.is_bootstrapped() {
-            return Err(Status::failed_precondition(NOT_BOOTSTRAPPED));
-        }
-        let cutover = state.raft_envelope_cutover_index;
-        if cutover != 0 && !bugs::on(Bug::CutoverMoves) {
-            return Ok(Response::new(EnableRaftEnvelopeResponse {
-                applied_index: cutover,
-                was_already_active: true,
-                ..EnableRaftEnvelopeResponse::default()
-            }));
-        }
-        let capability_summary = self.require_capable(Release::Stage6E).await?;
-        let row = WriterRow {
-            dek_id: state.active.raft,
-            full_node_id: id,
-            local_epoch: epoch,
-        };
-        let applied = self.propose(0x05, KeyEntry::EnableRaft { row }).await?;
+        let proposer = (request.proposer_node_id, request.proposer_local_epoch);
+        let (applied, capability_summary) = self
+            .cut_over(Purpose::Raft, Release::Stage6E, proposer)
+            .await?;
         Ok(Response::new(EnableRaftEnvelopeResponse {
             applied_index: applied.index,
             capability_summary,
