@@ -112,6 +112,8 @@ bugs! {
         "a start is refused when the log no longer holds the last encryption entry",
     ReplayHalts "replay-halts" breaks "ROL-RESTART":
         "a restart whose log still has the bootstrap entry is refused: the cluster is bootstrapped already",
+    StateBeforeSidecar "state-before-sidecar" breaks "ROL-RESTART":
+        "a rotation is in the state 50 ms before it is in the sidecar, so that a node killed in between refuses to start",
     HaltLeavesMark "halt-leaves-mark" breaks "ROL-RECOVER":
         "a halt leaves a mark on disk that no later start gets past",
     CapabilityForgetsLearners "capability-forgets-learners" breaks "ROL-CAPABLE":

@@ -24,7 +24,9 @@ pub enum Release {
 
 /// A word that names no stage.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no stage of the rollout; there are 5d, 6a, 6b, 6c, 6d, 6e, 6f (and head, the newest)")]
+#[error(
+    "`{0}` names no stage of the rollout; there are 5d, 6a, 6b, 6c, 6d, 6e, 6f (and head, the newest)"
+)]
 pub struct UnknownRelease(String);
 
 impl Release {

@@ -2,6 +2,7 @@
 //! entries that change them.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use fjall::{Keyspace, Readable};
 
@@ -10,6 +11,9 @@ use crate::bugs::{self, Bug};
 use crate::encryption::{
     self, AdoptError, ApplyError, KeyEntry, STATE_KEY, Slot, State, Writer, node_id,
 };
+
+/// How far `state-before-sidecar` is apart.
+const SIDECAR_LATER: Duration = Duration::from_millis(50);
 
 fn parse(value: &[u8]) -> Result<State, FsmError> {
     serde_json::from_slice(value)
@@ -113,7 +117,9 @@ impl Fsm {
         let state = self.keys();
         let writer = |slot| self.writer(slot);
         let change = encryption::apply(&self.encryption, &state, writer, entry, index)?;
-        if let Some(next) = &change.state {
+        let sidecar_later =
+            bugs::on(Bug::StateBeforeSidecar) && matches!(entry, KeyEntry::Rotate { .. });
+        if let Some(next) = change.state.as_ref().filter(|_| !sidecar_later) {
             self.encryption.adopt(next).map_err(halt)?;
         }
         let mut batch = self.database.batch();
@@ -127,6 +133,10 @@ impl Fsm {
         }
         batch.insert(&self.rows, rows::META_APPLIED, index.to_le_bytes());
         batch.commit().map_err(FsmError::from)?;
+        if let Some(next) = change.state.as_ref().filter(|_| sidecar_later) {
+            std::thread::sleep(SIDECAR_LATER);
+            self.encryption.adopt(next).map_err(halt)?;
+        }
         if let Some(next) = change.state {
             self.set_keys(next);
         }

@@ -27,3 +27,4 @@ mod symptom;
 mod syncs;
 mod table;
 mod tracer;
+mod window;

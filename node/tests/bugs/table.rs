@@ -7,7 +7,7 @@ use keyquake_node::bugs;
 
 use crate::symptom::{Finding, Symptom};
 use crate::{
-    barrier, capability, failover, gates, halts, life, rotations, snapshots, starts, syncs,
+    barrier, capability, failover, gates, halts, life, rotations, snapshots, starts, syncs, window,
 };
 
 /// Clusters at once: they mostly wait for elections and disks.
@@ -28,6 +28,7 @@ pub enum Scenario {
     Barrier,
     Rotations,
     Syncs,
+    Window,
 }
 
 use Scenario as On;
@@ -99,6 +100,7 @@ const ROWS: &[(&str, Scenario, Symptom)] = &[
         Shows::RefusedToStart,
     ),
     ("replay-halts", On::Life, Shows::RefusedToStart),
+    ("state-before-sidecar", On::Window, Shows::RefusedToStart),
     ("halt-leaves-mark", On::Halts, Shows::NotRecovered),
     (
         "capability-forgets-learners",
@@ -141,6 +143,7 @@ async fn play(scenario: Scenario, bug: Option<&'static str>) -> Vec<Finding> {
         Scenario::Barrier => barrier::barrier(bug).await,
         Scenario::Rotations => rotations::rotations(bug).await,
         Scenario::Syncs => syncs::syncs(bug).await,
+        Scenario::Window => window::window(bug).await,
     }
 }
 
