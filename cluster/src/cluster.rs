@@ -297,8 +297,10 @@ impl Cluster {
     }
 
     async fn start_locked(&self, node: &mut Node) -> Result<u32, ClusterError> {
-        if node.undo.is_none() {
-            let (journal, undo) = (Arc::clone(&self.journal), self.runtime.undo(&node.spec));
+        if node.undo.is_none()
+            && let Some(undo) = self.runtime.undo(&node.spec)
+        {
+            let journal = Arc::clone(&self.journal);
             let recorded = tokio::task::spawn_blocking(move || journal.record(undo)).await;
             node.undo = Some(recorded.map_err(|_| ClusterError::Ending)??);
         }

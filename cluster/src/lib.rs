@@ -1,8 +1,8 @@
 //! Nodes as processes in network namespaces, their links, and the heal journal.
 //!
 //! What a node *is* ([`NodeSpec`]: release, flags, data, addresses) and what
-//! *runs* it ([`Runtime`]) are apart, so that containers can come beside
-//! processes. The order of a run:
+//! *runs* it ([`Runtime`]) are apart, and so are the nodes and their [`Network`]:
+//! containers (in a crate of their own) stand beside processes. The order of a run:
 //!
 //! 1. [`journal::heal`] undoes what dead runs left (before the next step: from
 //!    inside a user namespace other runs' processes can't be looked into).
@@ -26,9 +26,12 @@ mod status;
 pub use cluster::{Cluster, ClusterError};
 pub use matrix::Matrix;
 pub use network::{
-    Capabilities, EnterError, LinkRule, Network, NetworkError, NetworkKind, NetworkMode,
-    enter_own_network,
+    Capabilities, Endpoint, EnterError, LinkRule, Links, Mac, Network, NetworkError, NetworkKind,
+    NetworkMode, ProbeSocket, Station, enter_own_network, probe,
 };
-pub use runtime::{ProcessRuntime, Runtime, RuntimeError, ThreadCensus};
+pub use runtime::{
+    LINE_BYTES_MAX, NodeLog, ProcessRuntime, Runtime, RuntimeError, ThreadCensus, census_of_others,
+    check_directory,
+};
 pub use spec::{Launch, NodeAddresses, NodeSpec, node_name};
 pub use status::{Ending, NodeStatus};

@@ -9,7 +9,7 @@ use crate::wiring;
 
 /// Undoes and says what was undone.
 pub fn heal(args: HealArgs) -> Result<Done, Failure> {
-    let report = journal::heal(&wiring::journal_dir(&args.results.root))?;
+    let report = journal::heal(&wiring::journal_dir(&args.results.root), &[])?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

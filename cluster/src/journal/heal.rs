@@ -27,6 +27,13 @@ const EXEC_WITHIN: Duration = Duration::from_millis(500);
 /// Processes may fork while they are being killed; look again so many times at most.
 const SWEEPS_MAX: usize = 10;
 
+/// Undoes what this crate can't, since it doesn't know how it was made.
+pub trait Undoer {
+    /// Undoes a thing of the run with this marker. The answer is what there was to undo, a line
+    /// each; `None` if the thing is of a kind that this one doesn't know.
+    fn undo(&self, marker: &str, what: &Undo) -> Option<Result<Vec<String>, String>>;
+}
+
 /// What [`heal`] found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HealReport {
@@ -94,12 +101,13 @@ impl fmt::Display for HealReport {
 
 /// Undoes what the dead runs with a journal in `dir` left. A missing directory
 /// is an empty one. Call it before [`crate::enter_own_network`]: from inside a
-/// user namespace other runs' processes can't be looked into.
+/// user namespace other runs' processes can't be looked into. `undoers` are for what
+/// is not of this crate.
 ///
 /// # Errors
 /// When the directory or `/proc` can't be read; what goes wrong with a single
 /// run stands in the report.
-pub fn heal(dir: &Path) -> io::Result<HealReport> {
+pub fn heal(dir: &Path, undoers: &[&dyn Undoer]) -> io::Result<HealReport> {
     let mut report = HealReport::default();
     let here = Owner::this_process()?;
     let entries = match fs::read_dir(dir) {
@@ -116,7 +124,7 @@ pub fn heal(dir: &Path) -> io::Result<HealReport> {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         if let Some(run) = name.strip_suffix(".jsonl") {
-            heal_run(&path, run, &here, &mut report)?;
+            heal_run(&path, run, &here, undoers, &mut report)?;
         } else if name.ends_with(".new") {
             remove_stillborn(&path, &here, &mut report);
         }
@@ -152,7 +160,13 @@ fn remove_stillborn(path: &Path, here: &Owner, report: &mut HealReport) {
     }
 }
 
-fn heal_run(path: &Path, run: &str, here: &Owner, report: &mut HealReport) -> io::Result<()> {
+fn heal_run(
+    path: &Path,
+    run: &str,
+    here: &Owner,
+    undoers: &[&dyn Undoer],
+    report: &mut HealReport,
+) -> io::Result<()> {
     let text = match fs::read(path) {
         // Its run has just ended clean, or somebody else heals too.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -180,12 +194,17 @@ fn heal_run(path: &Path, run: &str, here: &Owner, report: &mut HealReport) -> io
              or remove the file once that is gone",
             path.display()
         )),
-        Life::Dead => report.dead.push(undo_all(path, run, contents)?),
+        Life::Dead => report.dead.push(undo_all(path, run, contents, undoers)?),
     }
     Ok(())
 }
 
-fn undo_all(path: &Path, run: &str, contents: Contents) -> io::Result<HealedRun> {
+fn undo_all(
+    path: &Path,
+    run: &str,
+    contents: Contents,
+    undoers: &[&dyn Undoer],
+) -> io::Result<HealedRun> {
     let mut healed = HealedRun {
         run: run.to_owned(),
         ..HealedRun::default()
@@ -194,6 +213,7 @@ fn undo_all(path: &Path, run: &str, contents: Contents) -> io::Result<HealedRun>
     for what in contents.open.into_values() {
         match what {
             Undo::Process { node } => nodes.push(node),
+            other => undo_elsewhere(&contents.marker, &other, undoers, &mut healed),
         }
     }
     for (number, text) in &contents.unreadable {
@@ -218,6 +238,18 @@ fn undo_all(path: &Path, run: &str, contents: Contents) -> io::Result<HealedRun>
             .push(format!("the journal {} itself: {error}", path.display()));
     }
     Ok(healed)
+}
+
+/// Lets whoever knows how undo a thing.
+fn undo_elsewhere(marker: &str, what: &Undo, undoers: &[&dyn Undoer], healed: &mut HealedRun) {
+    let answer = undoers
+        .iter()
+        .find_map(|undoer| undoer.undo(marker, what))
+        .unwrap_or_else(|| Err("this program doesn't know how".to_owned()));
+    match answer {
+        Ok(undone) => healed.undone.extend(undone),
+        Err(why) => healed.failed.push(format!("{what}: {why}")),
+    }
 }
 
 /// What a journal says.

@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-pub use heal::{HealReport, HealedRun, heal};
+pub use heal::{HealReport, HealedRun, Undoer, heal};
 pub use owner::Owner;
 
 /// The environment variable that marks every process of a run.
@@ -26,7 +26,7 @@ pub const NODE_VARIABLE: &str = "KEYQUAKE_NODE";
 /// The version of the file format, in its first line.
 const FORMAT: u32 = 1;
 
-/// How to undo one thing. Mounts, containers and cgroups will be further kinds.
+/// How to undo one thing. Mounts and cgroups will be further kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Undo {
@@ -36,6 +36,14 @@ pub enum Undo {
     Process {
         /// The node's id.
         node: String,
+    },
+    /// Remove the containers and networks with the run's marker as their label, and the
+    /// sockets of their agents. Whoever knows the engine does it: an [`Undoer`].
+    Containers {
+        /// Where the engine listens.
+        engine: String,
+        /// The folder of the sockets.
+        sockets: PathBuf,
     },
 }
 
@@ -228,6 +236,7 @@ impl std::fmt::Display for Undo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Undo::Process { node } => write!(f, "processes of {node}"),
+            Undo::Containers { engine, .. } => write!(f, "containers and networks of {engine}"),
         }
     }
 }
@@ -304,5 +313,12 @@ mod tests {
         let text = r#"{"undo":{"id":3,"what":{"kind":"process","node":"n2"}}}"#;
         assert_eq!(serde_json::to_string(&line).unwrap(), text);
         assert_eq!(serde_json::from_str::<Line>(text).unwrap(), line);
+        let what = Undo::Containers {
+            engine: "unix:///var/run/docker.sock".into(),
+            sockets: "/r/agents".into(),
+        };
+        let text =
+            r#"{"kind":"containers","engine":"unix:///var/run/docker.sock","sockets":"/r/agents"}"#;
+        assert_eq!(serde_json::to_string(&what).unwrap(), text);
     }
 }

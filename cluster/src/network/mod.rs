@@ -1,5 +1,6 @@
-//! Where the nodes live: network namespaces of their own, or loopback ports.
+//! Where the nodes live: network namespaces of their own, loopback ports, or containers.
 
+mod endpoint;
 mod hub;
 mod inside;
 mod namespaces;
@@ -10,13 +11,18 @@ mod probe;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::matrix::Matrix;
 use crate::spec::node_name;
+pub use endpoint::Endpoint;
 use namespaces::Namespaces;
+pub use netlink::Mac;
 pub use own::{EnterError, enter_own_network};
+pub use probe::{ProbeSocket, Station, probe};
 
 /// Which network was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +47,11 @@ pub enum NetworkKind {
         /// Why there are no namespaces, as a sentence for the user.
         why: String,
     },
+    /// Containers, on a network that their engine makes.
+    Container {
+        /// The first address of its 256; the first node has the next one.
+        subnet: Ipv4Addr,
+    },
 }
 
 impl NetworkKind {
@@ -49,6 +60,10 @@ impl NetworkKind {
     pub fn node_ip(&self, index: u16) -> IpAddr {
         match self {
             NetworkKind::Namespace => IpAddr::V4(namespaces::node_address(index)),
+            NetworkKind::Container { subnet } => {
+                let first = u32::from(*subnet) + 1;
+                IpAddr::V4(Ipv4Addr::from(first + u32::from(index)))
+            }
             NetworkKind::Loopback { .. } => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
@@ -56,7 +71,7 @@ impl NetworkKind {
     /// What can be broken on this network.
     pub fn capabilities(&self) -> Capabilities {
         match self {
-            NetworkKind::Namespace => Capabilities {
+            NetworkKind::Namespace | NetworkKind::Container { .. } => Capabilities {
                 links: true,
                 why_not: None,
             },
@@ -129,6 +144,12 @@ pub enum NetworkError {
     /// A link from a node to itself.
     #[error("{0} has no link to itself")]
     SameNode(String),
+    /// The network of a container can't be entered from outside.
+    #[error("the network of {0} is its container's: the suite can't stand in it")]
+    Contained(String),
+    /// Containers were asked of this crate, which knows none.
+    #[error("containers need a network that their engine has made")]
+    NoEngine,
     /// Fresh links that carry nothing.
     #[error(
         "the nodes' network was made, but {seconds} s later it still doesn't carry every packet (the last \
@@ -140,7 +161,7 @@ pub enum NetworkError {
         /// What was measured last.
         seen: Matrix,
     },
-    /// The kernel refused something, by a system call or over netlink.
+    /// The kernel refused something, by a system call or over netlink; or an agent did.
     #[error("failed to {what}: {source}")]
     Io {
         /// What was being done.
@@ -148,6 +169,26 @@ pub enum NetworkError {
         /// The kernel's answer.
         source: std::io::Error,
     },
+}
+
+/// Links that somebody else has made, and can cut: the network of containers.
+#[async_trait]
+pub trait Links: Send + Sync {
+    /// How many nodes it was made for.
+    fn node_count(&self) -> u16;
+
+    /// Opens or cuts one direction between two nodes, for new and established
+    /// connections alike.
+    ///
+    /// # Errors
+    /// With what was refused.
+    async fn set_link(&self, from: u16, to: u16, rule: LinkRule) -> Result<(), NetworkError>;
+
+    /// Measures which node's packets reach which; see [`probe()`].
+    ///
+    /// # Errors
+    /// When the measurement itself fails.
+    async fn probe(&self, expected: &Matrix) -> Result<Matrix, NetworkError>;
 }
 
 /// The network that the nodes live in.
@@ -161,13 +202,15 @@ pub enum Network {
         /// Why there are no namespaces.
         why: String,
     },
+    /// A container for each node.
+    Containers(Arc<dyn Links>),
 }
 
 impl Network {
     /// Makes the network for so many nodes, all links open.
     ///
     /// # Errors
-    /// With what the kernel refused.
+    /// With what the kernel refused; for containers always: their engine makes it.
     pub async fn build(kind: &NetworkKind, nodes: u16) -> Result<Network, NetworkError> {
         match kind {
             NetworkKind::Namespace => Ok(Network::Namespaces(Namespaces::build(nodes).await?)),
@@ -175,13 +218,16 @@ impl Network {
                 nodes,
                 why: why.clone(),
             }),
+            NetworkKind::Container { .. } => Err(NetworkError::NoEngine),
         }
     }
 
     /// What can be broken on this network.
     pub fn capabilities(&self) -> Capabilities {
         match self {
-            Network::Namespaces(_) => NetworkKind::Namespace.capabilities(),
+            Network::Namespaces(_) | Network::Containers(_) => {
+                NetworkKind::Namespace.capabilities()
+            }
             Network::Loopback { why, .. } => {
                 NetworkKind::Loopback { why: why.clone() }.capabilities()
             }
@@ -193,6 +239,7 @@ impl Network {
         match self {
             Network::Namespaces(namespaces) => namespaces.node_count(),
             Network::Loopback { nodes, .. } => *nodes,
+            Network::Containers(links) => links.node_count(),
         }
     }
 
@@ -200,7 +247,7 @@ impl Network {
     pub fn namespace(&self, index: u16) -> Option<BorrowedFd<'_>> {
         match self {
             Network::Namespaces(namespaces) => namespaces.namespace(index),
-            Network::Loopback { .. } => None,
+            Network::Loopback { .. } | Network::Containers(_) => None,
         }
     }
 
@@ -208,13 +255,16 @@ impl Network {
     /// Sockets made there belong to the node's network for ever.
     ///
     /// # Errors
-    /// When the namespace can't be entered.
+    /// When the namespace can't be entered; always on containers.
     pub fn inside<T: Send>(
         &self,
         index: u16,
         work: impl FnOnce() -> T + Send,
     ) -> Result<T, NetworkError> {
         self.check(index)?;
+        if matches!(self, Network::Containers(_)) {
+            return Err(NetworkError::Contained(node_name(index)));
+        }
         match self.namespace(index) {
             None => Ok(work()),
             Some(namespace) => inside::inside(namespace, work).map_err(|source| NetworkError::Io {
@@ -237,6 +287,7 @@ impl Network {
         }
         match self {
             Network::Namespaces(namespaces) => namespaces.set_link(from, to, rule).await,
+            Network::Containers(links) => links.set_link(from, to, rule).await,
             Network::Loopback { why, .. } => Err(NetworkError::Unsupported {
                 what: "cut or open a link",
                 why: why.clone(),
@@ -245,13 +296,14 @@ impl Network {
     }
 
     /// Measures which node's packets reach which, by sending some: at most
-    /// 250 ms. `expected` says what is awaited, so that it can end early.
+    /// 250 ms (on containers a second). `expected` says what is awaited, so that it can end early.
     ///
     /// # Errors
     /// `Unsupported` on loopback; else what a socket refused.
     pub async fn probe(&self, expected: &Matrix) -> Result<Matrix, NetworkError> {
         match self {
             Network::Namespaces(namespaces) => namespaces.probe(expected).await,
+            Network::Containers(links) => links.probe(expected).await,
             Network::Loopback { why, .. } => Err(NetworkError::Unsupported {
                 what: "measure the links",
                 why: why.clone(),

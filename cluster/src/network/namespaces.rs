@@ -8,7 +8,7 @@
 //! them drops it, since it is not addressed to it. All entries are permanent
 //! from the start, so that no address resolution can heal a cut by itself.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,10 @@ use rtnetlink::packet_route::link::{InfoData, InfoVeth};
 use rtnetlink::{LinkUnspec, LinkVeth};
 use tokio::sync::Mutex;
 
+use super::endpoint::Endpoint;
 use super::netlink::{Mac, Netlink, interface_index, refused};
-use super::{LinkRule, NetworkError, hub, inside, probe};
+use super::probe::{ProbeSocket, Station, probe};
+use super::{LinkRule, NetworkError, hub, inside};
 use crate::matrix::Matrix;
 use crate::spec::node_name;
 
@@ -25,8 +27,8 @@ use crate::spec::node_name;
 const MAX_NODES: u16 = 253;
 /// How long new links may take to carry packets.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
-/// Ethernet address of nobody: locally administered, never given out.
-const NOBODY: Mac = [0x02, 0x6b, 0x71, 0xde, 0xad, 0x00];
+/// No single measurement takes longer.
+const PROBE_WITHIN: Duration = Duration::from_millis(250);
 /// The name of a node's interface, inside.
 const INTERFACE: &str = "eth0";
 
@@ -39,9 +41,7 @@ pub struct Namespaces {
 
 struct NodeNamespace {
     descriptor: OwnedFd,
-    netlink: Netlink,
-    interface: u32,
-    probe: UdpSocket,
+    end: Endpoint,
 }
 
 /// The address of the node at a position.
@@ -94,13 +94,9 @@ impl Namespaces {
         rule: LinkRule,
     ) -> Result<(), NetworkError> {
         let sender = &self.nodes[usize::from(from)];
-        let mac = match rule {
-            LinkRule::Open => node_mac(to),
-            LinkRule::Cut => NOBODY,
-        };
         sender
-            .netlink
-            .set_neighbour(sender.interface, node_address(to), mac)
+            .end
+            .set_link(node_address(to), node_mac(to), rule)
             .await
     }
 
@@ -108,18 +104,15 @@ impl Namespaces {
     /// which under load can take a while; a first packet lost to that would be
     /// sent again only a second later. The hub is asked too: clients sit there.
     async fn wait_until_open(&self) -> Result<(), NetworkError> {
-        let hub = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
-            .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-            .map_err(measuring)?;
+        let hub = ProbeSocket::at(hub::HUB_ADDRESS).map_err(measuring)?;
         let mut stations = self.stations();
-        stations.push(probe::Station {
-            socket: &hub,
-            ip: hub::HUB_ADDRESS,
-        });
+        stations.push(&hub);
         let open = Matrix::all_open(self.node_count() + 1);
         let deadline = Instant::now() + OPEN_WITHIN;
         loop {
-            let seen = probe::probe(&stations, &open).await.map_err(measuring)?;
+            let seen = probe(&stations, &open, PROBE_WITHIN)
+                .await
+                .map_err(measuring)?;
             if seen == open {
                 return Ok(());
             }
@@ -134,19 +127,15 @@ impl Namespaces {
 
     pub(super) async fn probe(&self, expected: &Matrix) -> Result<Matrix, NetworkError> {
         let _alone = self.probing.lock().await;
-        probe::probe(&self.stations(), expected)
+        probe(&self.stations(), expected, PROBE_WITHIN)
             .await
             .map_err(measuring)
     }
 
-    fn stations(&self) -> Vec<probe::Station<'_>> {
+    fn stations(&self) -> Vec<&dyn Station> {
         self.nodes
             .iter()
-            .enumerate()
-            .map(|(index, node)| probe::Station {
-                socket: &node.probe,
-                ip: node_address(index as u16),
-            })
+            .map(|node| node.end.probe() as &dyn Station)
             .collect()
     }
 }
@@ -176,19 +165,14 @@ impl NodeNamespace {
             .await?;
 
         let runtime = tokio::runtime::Handle::current();
-        let (netlink, interface, loopback, probe) = inside::inside(descriptor.as_fd(), || {
-            let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-            probe.set_nonblocking(true)?;
-            std::io::Result::Ok((
-                Netlink::open(&runtime)?,
-                interface_index(INTERFACE)?,
-                interface_index("lo")?,
-                probe,
-            ))
+        let (end, loopback) = inside::inside(descriptor.as_fd(), || {
+            let end = Endpoint::open(&runtime, INTERFACE, node_address(index))?;
+            std::io::Result::Ok((end, interface_index("lo")?))
         })
         .and_then(|made| made)
         .map_err(io)?;
 
+        let (netlink, interface) = (&end.netlink, end.interface);
         netlink.up(loopback).await?;
         netlink.add_address(interface, node_address(index)).await?;
         netlink.up(interface).await?;
@@ -200,12 +184,7 @@ impl NodeNamespace {
                 .set_neighbour(interface, node_address(other), node_mac(other))
                 .await?;
         }
-        Ok(Self {
-            descriptor,
-            netlink,
-            interface,
-            probe,
-        })
+        Ok(Self { descriptor, end })
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::NetworkError;
 
 /// An Ethernet address.
-pub(super) type Mac = [u8; 6];
+pub type Mac = [u8; 6];
 
 /// A netlink socket of one namespace, with the task that reads it.
 pub(super) struct Netlink {

@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Instant;
 
 /// A longer line is cut here, and goes on in the next one.
-const LINE_BYTES_MAX: u64 = 64 * 1024;
+pub const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 /// One node's log file, shared by its streams.
 #[derive(Clone)]
-pub(super) struct NodeLog {
+pub struct NodeLog {
     inner: Arc<Mutex<Inner>>,
     started: Instant,
 }
@@ -27,7 +27,10 @@ struct Inner {
 
 impl NodeLog {
     /// Opens `<dir>/<node>.log` for appending. Times count from `started`.
-    pub(super) fn open(dir: &Path, node: &str, started: Instant) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the file can't be made.
+    pub fn open(dir: &Path, node: &str, started: Instant) -> io::Result<Self> {
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -57,11 +60,12 @@ impl NodeLog {
     }
 
     /// A line of the suite itself.
-    pub(super) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         self.write("---", text.as_bytes());
     }
 
-    fn write(&self, stream: &str, line: &[u8]) {
+    /// One line of a stream (`out`, `err`).
+    pub fn write(&self, stream: &str, line: &[u8]) {
         let seconds = self.started.elapsed().as_secs_f64();
         let mut text = format!("{seconds:>10.4} {stream} ").into_bytes();
         text.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));

@@ -1,4 +1,4 @@
-//! What runs a node: a process now, a container later.
+//! What runs a node: a process, or a container (that is another crate's).
 
 mod log;
 pub(crate) mod proc;
@@ -13,14 +13,16 @@ use async_trait::async_trait;
 use crate::journal::Undo;
 use crate::spec::NodeSpec;
 use crate::status::{Ending, NodeStatus};
-pub use proc::ThreadCensus;
-pub use process::ProcessRuntime;
+pub use log::{LINE_BYTES_MAX, NodeLog};
+pub use proc::{ThreadCensus, census_of_others};
+pub use process::{ProcessRuntime, check_directory};
 
 /// Starts, stops and breaks nodes. Nodes are named by their id.
 #[async_trait]
 pub trait Runtime: Send + Sync {
-    /// What has to be written down before this node is started.
-    fn undo(&self, spec: &NodeSpec) -> Undo;
+    /// What has to be written down before this node is started; `None` if that was done when
+    /// the runtime was made.
+    fn undo(&self, spec: &NodeSpec) -> Option<Undo>;
 
     /// Starts a node that isn't up; gives its process id.
     ///
@@ -130,6 +132,16 @@ pub enum RuntimeError {
         what: &'static str,
         /// The kernel's answer.
         source: std::io::Error,
+    },
+    /// What runs the node's container refused something.
+    #[error("failed to {what} {node}: {source}")]
+    Engine {
+        /// The node.
+        node: String,
+        /// What was being done.
+        what: &'static str,
+        /// The engine's answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A signal was sent, and its effect did not come.
     #[error("{node} was sent {signal}, but {seconds} s later {seen}")]

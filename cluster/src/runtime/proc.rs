@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 /// One line of `/proc/<pid>/stat`, as far as it is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
@@ -16,7 +18,7 @@ pub(crate) struct Stat {
 }
 
 /// The threads of a node, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadCensus {
     /// How many there are.
     pub threads: u32,
@@ -75,9 +77,22 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 
 /// The threads of every process in a process group. Who ends meanwhile is left out.
 pub(crate) fn census(group: i32) -> io::Result<ThreadCensus> {
+    census_of(|pid| stat(&format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.group == group))
+}
+
+/// The threads of every process that `/proc` shows beside the calling one: those of a node,
+/// for an agent that shares its container's process ids.
+///
+/// # Errors
+/// When `/proc` can't be read.
+pub fn census_of_others() -> io::Result<ThreadCensus> {
+    census_of(|pid| pid != std::process::id())
+}
+
+fn census_of(counts: impl Fn(u32) -> bool) -> io::Result<ThreadCensus> {
     let mut census = ThreadCensus::default();
     for pid in pids()? {
-        if !stat(&format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.group == group) {
+        if !counts(pid) {
             continue;
         }
         let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {

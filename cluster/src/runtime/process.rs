@@ -174,10 +174,10 @@ impl ProcessRuntime {
 
 #[async_trait]
 impl Runtime for ProcessRuntime {
-    fn undo(&self, spec: &NodeSpec) -> Undo {
-        Undo::Process {
+    fn undo(&self, spec: &NodeSpec) -> Option<Undo> {
+        Some(Undo::Process {
             node: spec.id.clone(),
-        }
+        })
     }
 
     async fn start(&self, spec: &NodeSpec) -> Result<u32, RuntimeError> {
@@ -434,7 +434,14 @@ fn not_started(spec: &NodeSpec, program: PathBuf, source: io::Error) -> RuntimeE
 
 /// Makes the directory if need be. No probe file is written: a start must leave
 /// a data directory as it was.
-fn check_directory(spec: &NodeSpec, role: &'static str, path: &Path) -> Result<(), RuntimeError> {
+///
+/// # Errors
+/// When it can't be made, or not be written to.
+pub fn check_directory(
+    spec: &NodeSpec,
+    role: &'static str,
+    path: &Path,
+) -> Result<(), RuntimeError> {
     let refuse = |done, source| RuntimeError::Directory {
         node: spec.id.clone(),
         role,

@@ -114,7 +114,7 @@ pub fn killed_suite() {
         "{facts:?}"
     );
 
-    let report = heal(journal).unwrap();
+    let report = heal(journal, &[]).unwrap();
     assert_eq!(
         (report.live.len(), report.dead.len()),
         (1, 0),
@@ -129,7 +129,7 @@ pub fn killed_suite() {
             pids.iter().all(|&pid| !lives(pid))
         })
         .await;
-        let report = heal(journal).unwrap();
+        let report = heal(journal, &[]).unwrap();
         assert!(
             report.is_clean() && report.dead.len() == 1 && report.dead[0].undone.len() == 3,
             "{report}"
@@ -144,7 +144,7 @@ pub fn killed_suite() {
         .await;
     });
     assert_eq!(fs::read_dir(journal).unwrap().count(), 0);
-    assert_eq!(heal(journal).unwrap().to_string(), "nothing to heal\n");
+    assert_eq!(heal(journal, &[]).unwrap().to_string(), "nothing to heal\n");
 }
 
 /// Whether any process or thread lives in a namespace or has it open.
@@ -230,7 +230,7 @@ pub fn orphan() {
         nix::sys::signal::Signal::SIGSTOP,
     )
     .unwrap();
-    let report = heal(dir.path()).unwrap();
+    let report = heal(dir.path(), &[]).unwrap();
     let endings = reap(children);
     assert_eq!(endings, [Some(9), Some(9), None, None, None], "{report}");
     assert_eq!(report.live, ["alive"]);
@@ -256,7 +256,7 @@ pub fn orphan() {
 
 pub fn broken_journals() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(heal(&dir.path().join("nowhere")).unwrap().is_empty());
+    assert!(heal(&dir.path().join("nowhere"), &[]).unwrap().is_empty());
 
     // A torn line: whatever carries the marker is undone.
     let marker = dead_run(dir.path());
@@ -273,7 +273,7 @@ pub fn broken_journals() {
         )
         .await
         .unwrap();
-        let report = heal(dir.path()).unwrap();
+        let report = heal(dir.path(), &[]).unwrap();
         assert_eq!(reap(children), [Some(9)]);
         report
     });
@@ -289,7 +289,7 @@ pub fn broken_journals() {
         &path,
         "{\"undo\":{\"id\":7,\"what\":{\"kind\":\"mount\",\"path\":\"/x\"}}}\n",
     );
-    let report = heal(dir.path()).unwrap();
+    let report = heal(dir.path(), &[]).unwrap();
     assert!(!report.is_clean() && path.exists());
     assert!(
         report
@@ -302,7 +302,7 @@ pub fn broken_journals() {
 
     // No owner: nobody knows whether it lives.
     fs::write(&path, "hello\n").unwrap();
-    let report = heal(dir.path()).unwrap();
+    let report = heal(dir.path(), &[]).unwrap();
     assert!(
         report.left_alone[0].contains("doesn't name an owner in format 1"),
         "{report}"
@@ -312,7 +312,7 @@ pub fn broken_journals() {
     // A journal that never got its name.
     fs::remove_file(&path).unwrap();
     fs::write(dir.path().join(".young.4999999.new"), "").unwrap();
-    assert!(heal(dir.path()).unwrap().is_empty());
+    assert!(heal(dir.path(), &[]).unwrap().is_empty());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 

@@ -74,7 +74,7 @@ async fn session(
 
 fn heal_dead_runs(args: &RunArgs) -> anyhow::Result<()> {
     let dir = wiring::journal_dir(&args.results.root);
-    let report = journal::heal(&dir)
+    let report = journal::heal(&dir, &[])
         .with_context(|| format!("failed to read the heal journals in {}", dir.display()))?;
     if !report.is_empty() {
         eprint!("{report}");

@@ -221,6 +221,7 @@ fn run_info(
         .collect::<anyhow::Result<_>>()?;
     let (kind, cost) = match network {
         NetworkKind::Namespace => ("namespace", None),
+        NetworkKind::Container { .. } => ("container", None),
         NetworkKind::Loopback { why } => ("loopback", Some(format!("no partitions: {why}"))),
     };
     Ok(RunInfo {

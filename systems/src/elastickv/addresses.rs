@@ -43,7 +43,7 @@ pub(super) fn assign(
     first_port: Option<u16>,
 ) -> Result<Vec<NodeAddresses>, SystemError> {
     match network {
-        NetworkKind::Namespace => Ok((0..nodes)
+        NetworkKind::Namespace | NetworkKind::Container { .. } => Ok((0..nodes)
             .map(|index| at(network.node_ip(index), NAMESPACE_FIRST_PORT))
             .collect()),
         NetworkKind::Loopback { .. } => on_loopback(nodes, first_port),

@@ -1,0 +1,1 @@
+//! Nodes as containers: images from nothing, networks, limits, and their undoing.
