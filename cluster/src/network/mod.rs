@@ -102,7 +102,8 @@ impl fmt::Display for Capabilities {
 }
 
 /// What becomes of the packets of one node to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LinkRule {
     /// They arrive.
     Open,

@@ -1,0 +1,93 @@
+//! Removing what a run has at an engine: at its end, and after its death.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use keyquake_cluster::journal::{Undo, Undoer};
+use tokio::task::JoinSet;
+
+use crate::engine::Engine;
+use crate::error::{DockerError, io};
+use crate::labels::MARKER;
+
+/// How long removed containers may take to vanish.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Removes containers and networks with this marker, and the sockets; gives what there was.
+/// May be repeated, and be interrupted anywhere.
+pub(crate) async fn remove(
+    engine: &Engine,
+    marker: &str,
+    sockets: &Path,
+) -> Result<Vec<String>, DockerError> {
+    let mut undone = Vec::new();
+    let mut removals = JoinSet::new();
+    for (id, name) in engine.containers(MARKER, marker).await? {
+        undone.push(format!("container {name}"));
+        let engine = engine.clone();
+        removals.spawn(async move { engine.remove(&id).await });
+    }
+    while let Some(removed) = removals.join_next().await {
+        removed.map_err(|_| DockerError::Ending)??;
+    }
+    wait_until_gone(engine, marker).await?;
+    // After the containers: a network with guests can't be removed. One that is left is the
+    // suite's own container.
+    for (id, name) in engine.networks(MARKER, marker).await? {
+        for guest in engine.guests(&id).await? {
+            engine.disconnect(&id, &guest).await?;
+        }
+        engine.remove_network(&id).await?;
+        undone.push(format!("network {name}"));
+    }
+    match fs::remove_dir_all(sockets) {
+        Ok(()) => undone.push(format!("sockets in {}", sockets.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(|| format!("remove {}", sockets.display()))(error)),
+    }
+    Ok(undone)
+}
+
+/// Somebody else may be removing some of them at this moment.
+async fn wait_until_gone(engine: &Engine, marker: &str) -> Result<(), DockerError> {
+    let deadline = Instant::now() + GONE_WITHIN;
+    loop {
+        let left = engine.containers(MARKER, marker).await?;
+        let Some((_, name)) = left.first() else {
+            return Ok(());
+        };
+        if Instant::now() > deadline {
+            return Err(DockerError::Refused {
+                what: format!("remove the container {name}"),
+                reason: format!("it is still there after {} s", GONE_WITHIN.as_secs()),
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Undoes what dead runs left at an engine, for `keyquake heal`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ContainerUndoer;
+
+impl Undoer for ContainerUndoer {
+    fn undo(&self, marker: &str, what: &Undo) -> Option<Result<Vec<String>, String>> {
+        let Undo::Containers { engine, sockets } = what else {
+            return None;
+        };
+        Some(undo(marker, engine, sockets).map_err(|error| error.to_string()))
+    }
+}
+
+/// On a runtime without threads: a run enters its network after healing, and must have one only.
+fn undo(marker: &str, engine: &str, sockets: &Path) -> Result<Vec<String>, DockerError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io(|| "start an async runtime".into()))?;
+    runtime.block_on(async {
+        let engine = Engine::at(engine).await?;
+        remove(&engine, marker, sockets).await
+    })
+}
