@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::admin::words::AdminArgs;
 use crate::commands::audit::words::AuditArgs;
-use crate::plan::Encryption;
+use crate::plan::{Encryption, RuntimeName};
 
 /// Fault injection for replicated key-value stores that encrypt their disks.
 #[derive(Parser)]
@@ -40,6 +40,9 @@ pub enum Command {
     Invariants(CatalogueArgs),
     /// Turn the keys of a running cluster by hand
     Admin(AdminArgs),
+    /// The suite's own part of a node's pause container
+    #[command(hide = true, disable_help_flag = true)]
+    Agent,
     /// Run one node of the reference store (takes elastickv's flags)
     #[command(disable_help_flag = true)]
     Node,
@@ -56,6 +59,10 @@ pub struct RunArgs {
     /// The server to start, for a system that is not built in
     #[arg(long, value_name = "PATH")]
     pub binary: Option<PathBuf>,
+    /// On Docker: the image to run, one for all (`NAME`) or one per release (`6a=NAME`); may be
+    /// repeated
+    #[arg(long, value_name = "NAME")]
+    pub image: Vec<String>,
     #[command(flatten)]
     pub results: ResultsArgs,
     /// Print the verdict as JSON on standard output
@@ -120,6 +127,10 @@ pub struct ShapeArgs {
     /// Switch on a seeded bug of the reference store (may be repeated)
     #[arg(long, value_name = "NAME")]
     pub bug: Vec<String>,
+    /// What runs the nodes: processes (the default), or containers. Beside --plan it overrides
+    /// what the plan says
+    #[arg(long, value_enum)]
+    pub runtime: Option<RuntimeName>,
     /// Where the nodes live: network namespaces of their own, or loopback ports
     #[arg(long, value_enum, default_value = "auto")]
     pub network: NetworkArg,

@@ -23,8 +23,10 @@ use crate::cli::{Cli, Command};
 fn main() -> ExitCode {
     // The store's flags are elastickv's, in Go's style, which clap can't read.
     let mut words = std::env::args_os();
-    if words.nth(1).is_some_and(|word| word == "node") {
-        return keyquake_node::main(words);
+    match words.nth(1) {
+        Some(word) if word == "node" => return keyquake_node::main(words),
+        Some(word) if word == "agent" => return keyquake_docker::agent::main(words),
+        _ => {}
     }
     let cli = Cli::parse();
     if !matches!(cli.command, Command::Run(_)) {
@@ -42,8 +44,10 @@ fn main() -> ExitCode {
         Command::Bugs(args) => commands::catalogue::bugs(args),
         Command::Invariants(args) => commands::catalogue::invariants(args),
         Command::Admin(args) => commands::admin::admin(args),
-        // Only for the help text: `node` was taken above.
-        Command::Node => unreachable!("the first word `node` is handled before clap"),
+        // Only for the help text: both were taken above.
+        Command::Node | Command::Agent => {
+            unreachable!("the first words `node` and `agent` are handled before clap")
+        }
     };
     exit::code_of(outcome)
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use keyquake_cluster::journal::{Journal, Undo, UndoId};
 use keyquake_cluster::{Network, NetworkKind, node_name};
-use tokio::task::JoinSet;
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::agent::{Agent, SOCKETS};
 use crate::engine::{ContainerSpec, Engine, Joins};
@@ -49,74 +50,75 @@ pub struct Containers {
     engine: Engine,
     labels: RunLabels,
     sockets: PathBuf,
-    runtime: Arc<ContainerRuntime>,
-    network: Arc<Network>,
     journal: Arc<Journal>,
-    undo: UndoId,
+    /// What is being made. It has a task of its own, which goes on when nobody waits for it any
+    /// more, so that removal comes after it and not in the middle.
+    making: Mutex<Option<JoinHandle<Result<Made, DockerError>>>>,
+    undo: Mutex<Option<UndoId>>,
+}
+
+/// What a cluster is made of.
+pub struct Made {
+    /// What runs the nodes.
+    pub runtime: Arc<ContainerRuntime>,
+    /// Their network.
+    pub network: Arc<Network>,
 }
 
 impl Containers {
+    /// A run that has nothing yet.
+    pub fn of(engine: Engine, run: &RunOf, journal: Arc<Journal>) -> Self {
+        Self {
+            engine,
+            labels: RunLabels {
+                run: run.id.clone(),
+                marker: journal.marker().to_owned(),
+            },
+            sockets: run.folder.join(AGENTS),
+            journal,
+            making: Mutex::default(),
+            undo: Mutex::default(),
+        }
+    }
+
     /// Makes the network and a pause container for each node, and waits until all are
     /// connected. The undo is on disk before anything is made.
     ///
     /// # Errors
-    /// With what was refused; what had been made by then is removed, or else left to heal.
-    pub async fn raise(
-        engine: Engine,
-        images: Images,
-        run: &RunOf,
-        journal: Arc<Journal>,
-    ) -> Result<Self, DockerError> {
-        let sockets = run.folder.join(AGENTS);
-        let labels = RunLabels {
-            run: run.id.clone(),
-            marker: journal.marker().to_owned(),
-        };
+    /// With what was refused; what had been made by then is there until [`Containers::clear`].
+    pub async fn raise(&self, images: Images, run: &RunOf) -> Result<Made, DockerError> {
+        let mut making = self.making.lock().await;
         let undo = Undo::Containers {
-            engine: engine.endpoint().to_owned(),
-            sockets: sockets.clone(),
+            engine: self.engine.endpoint().to_owned(),
+            sockets: self.sockets.clone(),
         };
-        let undo = record(&journal, undo).await?;
-        let made = make(&engine, images, run, &labels, &sockets).await;
-        match made {
-            Ok((runtime, network)) => Ok(Self {
-                engine,
-                labels,
-                sockets,
-                runtime,
-                network,
-                journal,
-                undo,
-            }),
-            Err(error) => {
-                if heal::remove(&engine, &labels.marker, &sockets)
-                    .await
-                    .is_ok()
-                {
-                    done(&journal, undo).await?;
-                }
-                Err(error)
-            }
-        }
+        *self.undo.lock().await = Some(record(&self.journal, undo).await?);
+        let (engine, labels) = (self.engine.clone(), self.labels.clone());
+        let (sockets, run) = (self.sockets.clone(), run.clone());
+        let task =
+            tokio::spawn(async move { make(&engine, images, &run, &labels, &sockets).await });
+        let made = making.insert(task).await;
+        *making = None;
+        made.map_err(|_| DockerError::Ending)?
     }
 
-    /// What runs the nodes.
-    pub fn runtime(&self) -> Arc<ContainerRuntime> {
-        self.runtime.clone()
-    }
-
-    /// The nodes' network.
-    pub fn network(&self) -> Arc<Network> {
-        self.network.clone()
-    }
-
-    /// Removes all of it, nodes included.
+    /// Removes all of it, nodes included. Nothing happens if nothing was made.
     ///
     /// # Errors
     /// With what could not be removed; the undo stays in the journal then.
-    pub async fn clear(self) -> Result<(), DockerError> {
+    pub async fn clear(&self) -> Result<(), DockerError> {
+        if let Some(making) = self.making.lock().await.take() {
+            // Nobody waits for it any more, so its outcome is nobody's.
+            let _ = making.await;
+        }
+        let mut undo = self.undo.lock().await;
+        let Some(id) = *undo else {
+            return Ok(());
+        };
         heal::remove(&self.engine, &self.labels.marker, &self.sockets).await?;
-        done(&self.journal, self.undo).await
+        done(&self.journal, id).await?;
+        *undo = None;
+        Ok(())
     }
 }
 
@@ -138,7 +140,7 @@ async fn make(
     run: &RunOf,
     labels: &RunLabels,
     sockets: &Path,
-) -> Result<(Arc<ContainerRuntime>, Arc<Network>), DockerError> {
+) -> Result<Made, DockerError> {
     fs::create_dir_all(sockets).map_err(io(|| format!("make the folder {}", sockets.display())))?;
     let name = labels.name("net");
     let at = |host: u32| Ipv4Addr::from(u32::from(run.subnet) + host);
@@ -183,7 +185,10 @@ async fn make(
         run.begun,
     );
     let network = Network::Containers(Arc::new(links));
-    Ok((Arc::new(runtime), Arc::new(network)))
+    Ok(Made {
+        runtime: Arc::new(runtime),
+        network: Arc::new(network),
+    })
 }
 
 fn pause(

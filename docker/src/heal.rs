@@ -21,17 +21,7 @@ pub(crate) async fn remove(
     marker: &str,
     sockets: &Path,
 ) -> Result<Vec<String>, DockerError> {
-    let mut undone = Vec::new();
-    let mut removals = JoinSet::new();
-    for (id, name) in engine.containers(MARKER, marker).await? {
-        undone.push(format!("container {name}"));
-        let engine = engine.clone();
-        removals.spawn(async move { engine.remove(&id).await });
-    }
-    while let Some(removed) = removals.join_next().await {
-        removed.map_err(|_| DockerError::Ending)??;
-    }
-    wait_until_gone(engine, marker).await?;
+    let mut undone = remove_containers(engine, marker).await?;
     // After the containers: a network with guests can't be removed. One that is left is the
     // suite's own container.
     for (id, name) in engine.networks(MARKER, marker).await? {
@@ -49,21 +39,34 @@ pub(crate) async fn remove(
     Ok(undone)
 }
 
-/// Somebody else may be removing some of them at this moment.
-async fn wait_until_gone(engine: &Engine, marker: &str) -> Result<(), DockerError> {
+/// Until none is there any more: one may have been in the making, and another may be being
+/// removed by somebody else.
+async fn remove_containers(engine: &Engine, marker: &str) -> Result<Vec<String>, DockerError> {
     let deadline = Instant::now() + GONE_WITHIN;
+    let mut undone = Vec::new();
     loop {
         let left = engine.containers(MARKER, marker).await?;
-        let Some((_, name)) = left.first() else {
-            return Ok(());
+        let Some((_, first)) = left.first() else {
+            return Ok(undone);
         };
         if Instant::now() > deadline {
             return Err(DockerError::Refused {
-                what: format!("remove the container {name}"),
+                what: format!("remove the container {first}"),
                 reason: format!("it is still there after {} s", GONE_WITHIN.as_secs()),
             });
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut removals = JoinSet::new();
+        for (id, name) in left {
+            let line = format!("container {name}");
+            if !undone.contains(&line) {
+                undone.push(line);
+            }
+            let engine = engine.clone();
+            removals.spawn(async move { engine.remove(&id).await });
+        }
+        while let Some(removed) = removals.join_next().await {
+            removed.map_err(|_| DockerError::Ending)??;
+        }
     }
 }
 

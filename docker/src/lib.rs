@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The order of a run: [`Engine::find`], [`Images::prepare`], [`Engine::free_subnet`], then
-//! [`Containers::raise`], whose runtime and network make a `Cluster`; at the end
+//! [`Containers::raise`], which gives runtime and network for a `Cluster`; at the end
 //! [`Containers::clear`]. What a killed suite leaves is undone by [`ContainerUndoer`].
 
 pub mod agent;
@@ -29,7 +29,7 @@ mod runtime;
 mod subnet;
 mod suite;
 
-pub use containers::{Containers, RunOf};
+pub use containers::{Containers, Made, RunOf};
 pub use engine::Engine;
 pub use error::DockerError;
 pub use heal::ContainerUndoer;

@@ -12,7 +12,7 @@ mod store;
 pub use invariants::{INVARIANTS, Invariant, meaning};
 pub use report::{Report, Summary};
 pub use run_info::{
-    BinaryInfo, EncryptionInfo, HostInfo, KeyStep, NetworkInfo, NodeInfo, PhaseTiming, RUN_FORMAT,
-    RunInfo,
+    BinaryInfo, EncryptionInfo, HostInfo, ImageInfo, KeyStep, NetworkInfo, NodeInfo, PhaseTiming,
+    RUN_FORMAT, RunInfo,
 };
 pub use store::{ListedRun, RunFolder, Runs, StoreError, VERDICT_FORMAT, digest_file};

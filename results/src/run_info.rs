@@ -24,12 +24,18 @@ pub struct RunInfo {
     pub system: String,
     /// The nodes, in the order of the node numbers in the history.
     pub nodes: Vec<NodeInfo>,
+    /// What ran the nodes: `process` or `docker`.
+    #[serde(default = "process")]
+    pub runtime: String,
     /// Where the nodes lived, and what that cost.
     pub network: NetworkInfo,
     /// The machine.
     pub host: HostInfo,
     /// Every program that was started as a node.
     pub binaries: Vec<BinaryInfo>,
+    /// Every image that nodes were started in; none on processes.
+    #[serde(default)]
+    pub images: Vec<ImageInfo>,
     /// The run's keys; `None` if it has none.
     #[serde(default)]
     pub encryption: Option<EncryptionInfo>,
@@ -45,6 +51,11 @@ pub struct RunInfo {
     pub suite_version: String,
 }
 
+/// Runs from before there was a choice.
+fn process() -> String {
+    "process".to_owned()
+}
+
 /// A node of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeInfo {
@@ -57,7 +68,7 @@ pub struct NodeInfo {
 /// Where the nodes lived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkInfo {
-    /// `namespace` or `loopback`.
+    /// `namespace`, `loopback` or `container`.
     pub kind: String,
     /// What this kind cost the run, in a sentence (which faults are missing, and why).
     #[serde(default)]
@@ -84,6 +95,20 @@ pub struct BinaryInfo {
     pub path: String,
     /// `sha256:` and 64 hex digits; see [`crate::digest_file`].
     pub digest: String,
+}
+
+/// An image that nodes were started in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// The release that it stood for.
+    pub release: String,
+    /// Its name.
+    pub name: String,
+    /// Its id: `sha256:` and 64 hex digits.
+    pub id: String,
+    /// What registries know it as (`name@sha256:…`); none if it never was in one.
+    #[serde(default)]
+    pub digests: Vec<String>,
 }
 
 /// The keys of a run, and how they came into force before the workloads began. Paths are from

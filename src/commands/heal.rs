@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use keyquake_cluster::journal;
+use keyquake_docker::ContainerUndoer;
 
 use crate::cli::HealArgs;
 use crate::exit::{Done, Failure};
@@ -9,7 +10,10 @@ use crate::wiring;
 
 /// Undoes and says what was undone.
 pub fn heal(args: HealArgs) -> Result<Done, Failure> {
-    let report = journal::heal(&wiring::journal_dir(&args.results.root), &[])?;
+    let report = journal::heal(
+        &wiring::journal_dir(&args.results.root),
+        &[&ContainerUndoer],
+    )?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -2,6 +2,7 @@
 //! read, change and run again (`docs/formats.md`).
 
 mod encryption;
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +16,7 @@ use keyquake_workloads::{WorkloadName, WorkloadOptions};
 use serde::{Deserialize, Serialize};
 
 pub use self::encryption::Encryption;
+pub use self::runtime::RuntimeName;
 use crate::cli::{NetworkArg, ShapeArgs, SystemArg};
 
 /// The version of the plan's format that this binary writes and reads.
@@ -53,6 +55,9 @@ pub struct ClusterPlan {
     pub system: SystemName,
     /// How many nodes; they are called n1, n2, ….
     pub nodes: u16,
+    /// `process` or `docker`.
+    #[serde(default, skip_serializing_if = "RuntimeName::is_process")]
+    pub runtime: RuntimeName,
     /// `auto`, `namespace` or `loopback`.
     #[serde(default)]
     pub network: NetworkMode,
@@ -107,6 +112,7 @@ impl Plan {
                     SystemArg::Elastickv => SystemName::Elastickv,
                 },
                 nodes: shape.nodes,
+                runtime: shape.runtime.unwrap_or_default(),
                 network: match shape.network {
                     NetworkArg::Auto => NetworkMode::Auto,
                     NetworkArg::Namespace => NetworkMode::Namespace,
@@ -172,8 +178,19 @@ impl Plan {
             .any(|planned| planned.fault.info().needs_links)
     }
 
+    /// Says where the plan runs, whatever it said itself.
+    pub fn set_runtime(&mut self, runtime: RuntimeName) -> anyhow::Result<()> {
+        self.cluster.runtime = runtime;
+        self.validate()
+    }
+
     fn validate(&self) -> anyhow::Result<()> {
         let nodes = self.cluster.nodes;
+        ensure!(
+            self.cluster.runtime.is_process()
+                || (self.cluster.network == NetworkMode::Auto && self.cluster.first_port.is_none()),
+            "with runtime docker the nodes live on a network that Docker makes: leave out network and first-port"
+        );
         ensure!(
             (1..=9).contains(&nodes),
             "a cluster has 1 to 9 nodes, not {nodes}"

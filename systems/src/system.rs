@@ -62,6 +62,8 @@ pub struct SystemOptions {
     pub encryption: bool,
     /// The program. The reference store does without: it is in the suite's own executable.
     pub binary: Option<PathBuf>,
+    /// The nodes are containers, whose images hold their programs: none is needed here.
+    pub images: bool,
     /// On loopback: the first port. `None` looks for ports that are free.
     pub first_port: Option<u16>,
     /// More environment for every node.

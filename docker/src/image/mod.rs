@@ -106,8 +106,12 @@ impl Images {
     /// # Errors
     /// When there is none.
     pub fn of(&self, release: &str) -> Result<&Image, DockerError> {
-        self.by_release
-            .get(release)
+        let named = self
+            .by_release
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(release));
+        named
+            .map(|(_, image)| image)
             .or(self.other.as_ref())
             .ok_or_else(|| DockerError::NoImageForRelease(release.to_owned()))
     }

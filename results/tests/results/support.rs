@@ -43,6 +43,7 @@ pub fn run_info(seed: u64) -> RunInfo {
                 release: "6f".to_owned(),
             })
             .collect(),
+        runtime: "process".to_owned(),
         network: NetworkInfo {
             kind: "namespace".to_owned(),
             cost: None,
@@ -57,6 +58,7 @@ pub fn run_info(seed: u64) -> RunInfo {
             path: "target/release/keyquake".to_owned(),
             digest: format!("sha256:{}", "9f86d081884c7d65".repeat(4)),
         }],
+        images: Vec::new(),
         encryption: None,
         started: Timestamp::from_millisecond(1_795_535_315_481).expect("a moment in 2026"),
         phases: ["start", "main", "final", "judge"]

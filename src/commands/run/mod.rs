@@ -5,6 +5,7 @@
 //! before it is judged, so that a broken checker never costs a run.
 
 mod conclude;
+mod docker;
 mod drive;
 mod stage;
 
@@ -12,31 +13,44 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use keyquake_cluster::{NetworkKind, NetworkMode, enter_own_network, journal};
+use keyquake_docker::ContainerUndoer;
 use keyquake_systems::SystemName;
 
 use crate::cli::{NetworkArg, RunArgs};
 use crate::exit::{Done, Failure, input};
-use crate::plan::Plan;
+use crate::plan::{Plan, RuntimeName};
 use crate::wiring;
 
 /// Runs a plan from its start to its verdict.
 pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
     let begun = Instant::now();
-    let given = args
+    let mut given = args
         .plan
         .as_deref()
         .map(Plan::read)
         .transpose()
         .map_err(input)?;
+    if let (Some(plan), Some(runtime)) = (&mut given, args.shape.runtime) {
+        plan.set_runtime(runtime).map_err(input)?;
+    }
     if given.is_none() {
         // Refuse bad words before anything is made.
         Plan::draw(&args.shape, None).map_err(input)?;
     }
     heal_dead_runs(&args)?;
-    let mode = given
+    let runtime = given
         .as_ref()
-        .map_or_else(|| mode_of(args.shape.network), |plan| plan.cluster.network);
-    let network = enter_own_network(mode)?;
+        .map(|plan| plan.cluster.runtime)
+        .or(args.shape.runtime);
+    let network = match runtime.unwrap_or_default() {
+        RuntimeName::Docker => docker::network(),
+        RuntimeName::Process => {
+            let mode = given
+                .as_ref()
+                .map_or_else(|| mode_of(args.shape.network), |plan| plan.cluster.network);
+            enter_own_network(mode)?
+        }
+    };
     let plan = match given {
         Some(plan) => plan,
         None => Plan::draw(&args.shape, Some(&network)).map_err(input)?,
@@ -63,7 +77,12 @@ async fn session(
     args: &RunArgs,
     begun: Instant,
 ) -> Result<Done, Failure> {
-    let mut stage = stage::Stage::set(plan, network, args, begun)?;
+    let docker = match plan.cluster.runtime {
+        RuntimeName::Docker => Some(docker::Docker::prepare(&plan, args).await?),
+        RuntimeName::Process => None,
+    };
+    let network = docker.as_ref().map_or(network, docker::Docker::kind);
+    let mut stage = stage::Stage::set(plan, network, docker, args, begun)?;
     let driven = drive::drive(&mut stage).await;
     // Whatever happened, nothing of the cluster may stay.
     let cleared = stage.clear().await;
@@ -74,7 +93,7 @@ async fn session(
 
 fn heal_dead_runs(args: &RunArgs) -> anyhow::Result<()> {
     let dir = wiring::journal_dir(&args.results.root);
-    let report = journal::heal(&dir, &[])
+    let report = journal::heal(&dir, &[&ContainerUndoer])
         .with_context(|| format!("failed to read the heal journals in {}", dir.display()))?;
     if !report.is_empty() {
         eprint!("{report}");
@@ -101,6 +120,9 @@ fn check_fit(plan: &Plan, network: &NetworkKind, args: &RunArgs) -> Result<(), F
             )));
         }
         eprintln!("network: loopback, so no partitions ({why})");
+    }
+    if plan.cluster.runtime.is_process() && !args.image.is_empty() {
+        return Err(input(anyhow!("--image is for --runtime docker")));
     }
     if plan.cluster.system == SystemName::Reference && args.binary.is_some() {
         return Err(input(anyhow!(

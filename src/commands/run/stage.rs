@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jiff::Timestamp;
 use keyquake_cluster::journal::Journal;
-use keyquake_cluster::{Cluster, Network, NetworkKind, NodeSpec, ProcessRuntime};
+use keyquake_cluster::{Cluster, Network, NetworkKind, NodeSpec, ProcessRuntime, Runtime};
 use keyquake_results::{
     BinaryInfo, NetworkInfo, NodeInfo, PhaseTiming, RUN_FORMAT, RunFolder, RunInfo, Runs,
     digest_file,
@@ -15,6 +15,7 @@ use keyquake_results::{
 use keyquake_systems::{System, SystemError, SystemOptions, system};
 use keyquake_workloads::Recorder;
 
+use super::docker::Docker;
 use crate::cli::RunArgs;
 use crate::exit::{Failure, input};
 use crate::keys::{Keys, told};
@@ -35,6 +36,8 @@ pub struct Stage {
     /// `None` if the plan needs none.
     pub keys: Option<Arc<Keys>>,
     network: NetworkKind,
+    /// `None` on processes.
+    docker: Option<Docker>,
     journal: Arc<Journal>,
     cluster: Option<Arc<Cluster>>,
     /// When the command began: time zero of logs and history.
@@ -48,6 +51,7 @@ impl Stage {
     pub fn set(
         plan: Plan,
         network: NetworkKind,
+        mut docker: Option<Docker>,
         args: &RunArgs,
         begun: Instant,
     ) -> Result<Stage, Failure> {
@@ -58,6 +62,7 @@ impl Stage {
             bugs: plan.cluster.bugs.clone(),
             encryption: plan.cluster.encryption != Encryption::Off,
             binary: args.binary.clone(),
+            images: docker.is_some(),
             first_port: plan.cluster.first_port,
             env: Vec::new(),
         };
@@ -76,6 +81,9 @@ impl Stage {
             .map_err(classed)?;
         folder.write_plan(&plan.to_toml()?)?;
         let mut info = run_info(&plan, &folder, &specs, &network, args)?;
+        if let Some(docker) = &docker {
+            info.images = docker.images_of(&specs)?;
+        }
         let mut keys = None;
         if plan.needs_keys() {
             let (made, about) = Keys::make(&path, &specs, plan.cluster.encryption)?;
@@ -88,6 +96,9 @@ impl Stage {
             &wiring::journal_dir(&args.results.root),
             folder.id(),
         )?);
+        if let Some(docker) = &mut docker {
+            docker.begin(folder.id(), &path, plan.cluster.nodes, &journal, begun);
+        }
         eprintln!(
             "run {}: seed {}, {} faults planned",
             folder.id(),
@@ -103,6 +114,7 @@ impl Stage {
             recorder,
             keys,
             network,
+            docker,
             journal,
             cluster: None,
             begun,
@@ -112,12 +124,7 @@ impl Stage {
 
     /// Starts all nodes and waits until the cluster serves.
     pub async fn raise(&mut self) -> anyhow::Result<Arc<Cluster>> {
-        let network = Arc::new(Network::build(&self.network, self.plan.cluster.nodes).await?);
-        let runtime = Arc::new(ProcessRuntime::new(
-            network.clone(),
-            self.journal.marker(),
-            self.begun,
-        )?);
+        let (runtime, network) = self.ground().await?;
         let cluster = Arc::new(Cluster::new(
             runtime,
             network,
@@ -132,6 +139,17 @@ impl Stage {
         }
         self.system.serving(&self.specs, deadline).await?;
         Ok(cluster)
+    }
+
+    /// What runs the nodes, and the network that they live in.
+    async fn ground(&self) -> anyhow::Result<(Arc<dyn Runtime>, Arc<Network>)> {
+        if let Some(docker) = &self.docker {
+            return docker.raise().await;
+        }
+        let network = Arc::new(Network::build(&self.network, self.plan.cluster.nodes).await?);
+        let marker = self.journal.marker();
+        let runtime = ProcessRuntime::new(network.clone(), marker, self.begun)?;
+        Ok((Arc::new(runtime), network))
     }
 
     /// Takes the cluster as far into its encryption as the plan wants before the workloads.
@@ -183,9 +201,14 @@ impl Stage {
 
     /// Ends all nodes and closes the heal journal. May be called at any time.
     pub async fn clear(&mut self) -> anyhow::Result<()> {
-        if let Some(cluster) = self.cluster.take() {
-            cluster.shutdown(GRACE).await?;
+        let stopped = match self.cluster.take() {
+            Some(cluster) => cluster.shutdown(GRACE).await,
+            None => Ok(()),
+        };
+        if let Some(docker) = &self.docker {
+            docker.clear().await?;
         }
+        stopped?;
         self.recorder.close().await?;
         self.journal.finish()?;
         Ok(())
@@ -212,6 +235,8 @@ fn run_info(
     let mut programs: Vec<_> = specs
         .iter()
         .map(|spec| spec.launch.program.clone())
+        // A program in an image is known by that.
+        .filter(|program| plan.cluster.runtime.is_process() || program.is_file())
         .collect();
     programs.sort();
     programs.dedup();
@@ -237,12 +262,14 @@ fn run_info(
                 release: spec.release.clone(),
             })
             .collect(),
+        runtime: plan.cluster.runtime.to_string(),
         network: NetworkInfo {
             kind: kind.to_owned(),
             cost,
         },
         host: host::facts(),
         binaries,
+        images: Vec::new(),
         encryption: None,
         started: Timestamp::now(),
         phases: Vec::new(),
@@ -265,7 +292,12 @@ fn repeat_command(folder: &RunFolder, args: &RunArgs) -> String {
         .binary
         .as_ref()
         .map_or_else(String::new, |path| format!(" --binary {}", path.display()));
-    format!("keyquake run --plan {}{binary}", plan.display())
+    let images: String = args
+        .image
+        .iter()
+        .map(|image| format!(" --image {image}"))
+        .collect();
+    format!("keyquake run --plan {}{binary}{images}", plan.display())
 }
 
 /// The end of a node's log, for an error message.

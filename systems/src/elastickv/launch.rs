@@ -17,6 +17,9 @@ const NEWEST_REFERENCE: &str = "6f";
 /// The release of elastickv where none is named: what the program is, it is.
 const UNNAMED: &str = "head";
 
+/// Where elastickv's own images have their program. An image that names another runs that.
+const IN_IMAGE: &str = "/app";
+
 /// The address scheme of namespaces ends a little above this.
 const NODES_MAX: u16 = 100;
 
@@ -173,6 +176,7 @@ fn release(name: SystemName, id: &str, options: &SystemOptions) -> String {
 fn program(name: SystemName, options: &SystemOptions) -> Result<PathBuf, SystemError> {
     match (&options.binary, name) {
         (Some(path), _) => executable(path),
+        (None, SystemName::Elastickv) if options.images => Ok(PathBuf::from(IN_IMAGE)),
         (None, SystemName::Elastickv) => Err(SystemError::BinaryMissing),
         (None, SystemName::Reference) => {
             std::env::current_exe().map_err(|source| SystemError::Io {

@@ -20,6 +20,8 @@ pub fn section(view: &View) -> Markup {
             dl.facts {
                 dt { "Nodes" }
                 dd { @for node in &run.nodes { (node.id) " (" (node.release) ") " } }
+                dt { "Runtime" }
+                dd { (run.runtime) }
                 dt { "Network" }
                 dd { (run.network.kind) @if let Some(cost) = &run.network.cost { ": " (cost) } }
                 dt { "Host" }
@@ -30,6 +32,13 @@ pub fn section(view: &View) -> Markup {
                 @for binary in &run.binaries {
                     dt { "Binary" }
                     dd { (binary.path) br; span.mono.soft { (binary.digest) } }
+                }
+                @for image in &run.images {
+                    dt { "Image" }
+                    dd {
+                        (image.release) ": " (image.name) br; span.mono.soft { (image.id) }
+                        @for digest in &image.digests { br; span.mono.soft { (digest) } }
+                    }
                 }
                 @if !run.phases.is_empty() {
                     dt { "Timings" }
