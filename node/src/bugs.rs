@@ -120,12 +120,30 @@ bugs! {
         "a cutover asks only voters whether they are capable",
     CapabilityTrustsSilence "capability-trusts-silence" breaks "ROL-CAPABLE":
         "a member that cannot be asked counts as capable",
+    CapableWithoutFlag "capable-without-flag" breaks "ROL-CAPABLE":
+        "a member says that it is capable as soon as it has a sidecar path, whatever its flag and KEK",
     GuardRepairs "guard-repairs" breaks "ROL-REFUSE":
         "a start whose sidecar is behind the log writes a new one instead of refusing",
     GuardConsumesEpoch "guard-consumes-epoch" breaks "ROL-REFUSE":
         "a refused start has raised the sidecar's epoch first",
     GuardSkipsKek "guard-skips-kek" breaks "ROL-REFUSE":
         "a start does not look whether the sidecar's keys open under its KEK",
+    StartsWithoutKek "starts-without-kek" breaks "ROL-REFUSE":
+        "a start with --encryption-enabled and without --kekFile is not refused",
+    StartsWithoutSync "starts-without-sync" breaks "ROL-REFUSE":
+        "a start whose sidecar's folder cannot be synced is not refused",
+    StartsExhausted "starts-exhausted" breaks "ROL-REFUSE":
+        "a start under a key whose epochs are used up is not refused, and seals under the last one again",
+    StartsWithOldEpoch "starts-with-old-epoch" breaks "ROL-REFUSE":
+        "a start whose sidecar has an epoch that is behind the registry is not refused",
+    StartsWithTwin "starts-with-twin" breaks "ROL-REFUSE":
+        "a start in a cluster of which two members share the 16 bits of their ids is not refused",
+    StartsOnOtherCutover "starts-on-other-cutover" breaks "ROL-REFUSE":
+        "a start whose sidecar has another cutover index than its snapshot is not refused",
+    EpochTruncated "epoch-truncated" breaks "ROL-REFUSE":
+        "a local_epoch of more than 16 bits on the wire is cut to its lowest 16",
+    CutsOverWithoutKeys "cuts-over-without-keys" breaks "ROL-REFUSE":
+        "enable-raft-envelope before the bootstrap is accepted, and does nothing",
     BarrierLosesWrite "barrier-loses-write" breaks "ROL-BARRIER":
         "a write that waits behind the phase-2 barrier is acknowledged and dropped",
     BarrierDoublesWrite "barrier-doubles-write" breaks "ROL-BARRIER":

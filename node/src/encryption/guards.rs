@@ -30,7 +30,11 @@ pub struct OnDisk<'a> {
     pub snapshot_cutover: u64,
 }
 
-fn refuse<T>(sentinel: &str, flag: &str, text: &str) -> Result<T, GuardError> {
+/// Refuses, unless a seeded bug skips this guard.
+fn refuse(sentinel: &str, flag: &str, text: &str) -> Result<(), GuardError> {
+    if super::seeded::skips_guard(sentinel) {
+        return Ok(());
+    }
     Err(GuardError(format!(
         "encryption startup guards refused process start: {sentinel}: {text} ({flag})"
     )))
@@ -48,25 +52,23 @@ pub fn check(encryption: &Encryption, disk: &OnDisk<'_>) -> Result<Option<Sideca
     let guarded = release >= Release::Stage6C;
     let present = encryption.path().is_some_and(std::path::Path::exists);
     if guarded && !encryption.enabled() && (present || disk.state.is_bootstrapped()) {
-        if !bugs::on(Bug::StartsWithoutFlag) {
-            return refuse(
-                "ErrSidecarPresentWithoutFlag",
-                "--encryption-enabled",
-                "sidecar present on disk but --encryption-enabled is not set",
-            );
-        }
+        refuse(
+            "ErrSidecarPresentWithoutFlag",
+            "--encryption-enabled",
+            "sidecar present on disk but --encryption-enabled is not set",
+        )?;
         return Ok(None);
     }
     if guarded && encryption.enabled() && encryption.kek().is_none() {
-        return refuse(
+        refuse(
             "ErrKEKRequiredWithFlag",
             "--kekFile",
             "--encryption-enabled is set but no KEK source (--kekFile) was provided",
-        );
+        )?;
     }
     let Some(path) = encryption.path() else {
         if guarded && disk.state.is_bootstrapped() {
-            return behind("this node's log has encryption entries and no sidecar is named");
+            behind("this node's log has encryption entries and no sidecar is named")?;
         }
         return Ok(None);
     };
@@ -99,7 +101,7 @@ pub fn check(encryption: &Encryption, disk: &OnDisk<'_>) -> Result<Option<Sideca
     Ok(sidecar)
 }
 
-fn behind<T>(text: &str) -> Result<T, GuardError> {
+fn behind(text: &str) -> Result<(), GuardError> {
     refuse(
         "ErrSidecarBehindRaftLog",
         "--encryptionSidecarPath",
@@ -131,10 +133,10 @@ fn check_durability(encryption: &Encryption) -> Result<(), GuardError> {
 fn check_agreement(sidecar: Option<&Sidecar>, disk: &OnDisk<'_>) -> Result<(), GuardError> {
     let index = sidecar.map_or(0, |s| s.raft_applied_index);
     if disk.state.raft_applied_index > index && super::seeded::looks_at_index() {
-        return behind(&format!(
+        behind(&format!(
             "sidecar is at {index}, the last encryption entry applied here is {}",
             disk.state.raft_applied_index
-        ));
+        ))?;
     }
     let cutover = sidecar.map_or(0, |s| s.raft_envelope_cutover_index);
     if disk.snapshot_cutover != 0 && disk.snapshot_cutover != cutover {
@@ -164,12 +166,9 @@ fn check_release(release: Release, sidecar: &Sidecar) -> Result<(), GuardError> 
 }
 
 fn check_keys(encryption: &Encryption, sidecar: &Sidecar) -> Result<(), GuardError> {
-    if bugs::on(Bug::GuardSkipsKek) {
-        return Ok(());
-    }
     for (id, key) in &sidecar.keys {
         if let Err(error) = encryption.unwrap(&key.wrapped) {
-            return refuse(
+            refuse(
                 "ErrKEKMismatch",
                 "--kekFile",
                 &format!(
@@ -177,7 +176,7 @@ fn check_keys(encryption: &Encryption, sidecar: &Sidecar) -> Result<(), GuardErr
                      key_id={id} purpose={:?}: {error}",
                     key.purpose
                 ),
-            );
+            )?;
         }
     }
     Ok(())
@@ -190,7 +189,7 @@ fn check_members(sidecar: &Sidecar, members: &Peers) -> Result<(), GuardError> {
     for (one, peer) in members {
         let same = |other: &&u64| *other > one && node_id(**other) == node_id(*one);
         if let Some(other) = members.keys().find(same) {
-            return refuse(
+            refuse(
                 "ErrNodeIDCollision",
                 "--raftId",
                 &format!(
@@ -198,7 +197,7 @@ fn check_members(sidecar: &Sidecar, members: &Peers) -> Result<(), GuardError> {
                      same 16-bit node_id: {one:#x} ({}) and {other:#x} ({})",
                     peer.id, members[other].id
                 ),
-            );
+            )?;
         }
     }
     Ok(())
@@ -222,21 +221,21 @@ fn check_newcomer(last_seen: &[(u32, u16)]) -> Result<(), GuardError> {
 fn check_epochs(sidecar: &Sidecar, last_seen: &[(u32, u16)]) -> Result<(), GuardError> {
     for (id, key) in active(sidecar) {
         if key.local_epoch == u16::MAX {
-            return refuse(
+            refuse(
                 "ErrLocalEpochExhausted",
                 "--encryptionSidecarPath",
                 &format!(
                     "active DEK has reached local_epoch=0xFFFF saturation: key_id={id}; rotate-dek \
                      is required before this node can start"
                 ),
-            );
+            )?;
         }
         let seen = last_seen.iter().find(|(dek_id, _)| *dek_id == id);
         if let Some((_, seen)) = seen
             && key.local_epoch < *seen
             && !bugs::on(Bug::EpochNotSynced)
         {
-            return refuse(
+            refuse(
                 "ErrLocalEpochRollback",
                 "--encryptionSidecarPath",
                 &format!(
@@ -245,7 +244,7 @@ fn check_epochs(sidecar: &Sidecar, last_seen: &[(u32, u16)]) -> Result<(), Guard
                      last_seen_local_epoch={seen} (dek_id={id}) before startup bump",
                     key.local_epoch
                 ),
-            );
+            )?;
         }
     }
     Ok(())

@@ -65,6 +65,22 @@ pub(super) fn looks_at_index() -> bool {
     !blind.into_iter().any(bugs::on)
 }
 
+/// Whether a bug makes a start pass this guard.
+pub(super) fn skips_guard(sentinel: &str) -> bool {
+    let bug = match sentinel {
+        "ErrSidecarPresentWithoutFlag" => Bug::StartsWithoutFlag,
+        "ErrKEKRequiredWithFlag" => Bug::StartsWithoutKek,
+        "ErrKEKMismatch" => Bug::GuardSkipsKek,
+        "ErrUnsupportedFilesystem" => Bug::StartsWithoutSync,
+        "ErrLocalEpochExhausted" => Bug::StartsExhausted,
+        "ErrLocalEpochRollback" => Bug::StartsWithOldEpoch,
+        "ErrNodeIDCollision" => Bug::StartsWithTwin,
+        "ErrEnvelopeCutoverDivergence" => Bug::StartsOnOtherCutover,
+        _ => return false,
+    };
+    bugs::on(bug)
+}
+
 pub(super) fn storage_count(count: u64) -> u64 {
     if bugs::on(Bug::NonceCounterRestarts) {
         (count - 1) % RESTARTS_AFTER + 1

@@ -15,6 +15,7 @@ mod barrier;
 mod capability;
 mod failover;
 mod gates;
+mod guards;
 mod halts;
 mod inspect;
 mod life;

@@ -54,7 +54,7 @@ pub async fn starts(bug: Option<&'static str>) -> Vec<Finding> {
 
 impl Run {
     /// A start that a guard must refuse, by name.
-    async fn must_refuse(&mut self, setup: Setup, started: (Symptom, &str)) {
+    pub async fn must_refuse(&mut self, setup: Setup, started: (Symptom, &str)) {
         let (symptom, sentinel) = started;
         let folder = self.lab.sidecar_dir(0);
         let before = bytes_of(&folder);
@@ -79,7 +79,7 @@ impl Run {
     }
 
     /// Copies a stopped node's disk.
-    fn save(&self, name: &str) -> PathBuf {
+    pub fn save(&self, name: &str) -> PathBuf {
         let copy = self.lab.cluster.dir().join(name);
         copy_folder(&self.lab.data_dir(0), &copy.join("data"));
         copy_folder(&self.lab.sidecar_dir(0), &copy.join("keys"));
@@ -87,7 +87,7 @@ impl Run {
     }
 
     /// Puts a copy back.
-    fn restore(&self, copy: &std::path::Path) {
+    pub fn restore(&self, copy: &std::path::Path) {
         copy_folder(&copy.join("data"), &self.lab.data_dir(0));
         copy_folder(&copy.join("keys"), &self.lab.sidecar_dir(0));
     }

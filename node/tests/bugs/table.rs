@@ -7,7 +7,8 @@ use keyquake_node::bugs;
 
 use crate::symptom::{Finding, Symptom};
 use crate::{
-    barrier, capability, failover, gates, halts, life, rotations, snapshots, starts, syncs, window,
+    barrier, capability, failover, gates, guards, halts, life, rotations, snapshots, starts, syncs,
+    window,
 };
 
 /// Clusters at once: they mostly wait for elections and disks.
@@ -23,6 +24,7 @@ pub enum Scenario {
     Starts,
     Halts,
     Gates,
+    Guards,
     Capability,
     Members,
     Barrier,
@@ -112,6 +114,11 @@ const ROWS: &[(&str, Scenario, Symptom)] = &[
         On::Capability,
         Shows::CutOverWithSilent,
     ),
+    (
+        "capable-without-flag",
+        On::Capability,
+        Shows::CutOverWithIncapable,
+    ),
     ("guard-repairs", On::Starts, Shows::StartedWithOldSidecar),
     (
         "guard-consumes-epoch",
@@ -119,6 +126,22 @@ const ROWS: &[(&str, Scenario, Symptom)] = &[
         Shows::RefusedStartChanged,
     ),
     ("guard-skips-kek", On::Starts, Shows::StartedWithWrongKek),
+    ("starts-without-kek", On::Guards, Shows::StartedUnguarded),
+    ("starts-without-sync", On::Guards, Shows::StartedUnguarded),
+    ("starts-exhausted", On::Guards, Shows::StartedUnguarded),
+    ("starts-with-old-epoch", On::Guards, Shows::StartedUnguarded),
+    ("starts-with-twin", On::Guards, Shows::StartedUnguarded),
+    (
+        "starts-on-other-cutover",
+        On::Guards,
+        Shows::StartedUnguarded,
+    ),
+    ("epoch-truncated", On::Guards, Shows::EpochOverSixteenBits),
+    (
+        "cuts-over-without-keys",
+        On::Guards,
+        Shows::CutOverWithoutKeys,
+    ),
     ("barrier-loses-write", On::Barrier, Shows::BarrierLost),
     ("barrier-doubles-write", On::Barrier, Shows::BarrierDoubled),
     ("barrier-stays-shut", On::Barrier, Shows::BarrierShut),
@@ -137,6 +160,7 @@ async fn play(scenario: Scenario, bug: Option<&'static str>) -> Vec<Finding> {
         Scenario::Snapshots => snapshots::snapshots(bug).await,
         Scenario::Starts => starts::starts(bug).await,
         Scenario::Halts => halts::halts(bug).await,
+        Scenario::Guards => guards::guards(bug).await,
         Scenario::Gates => gates::gates(bug).await,
         Scenario::Capability => capability::cutovers(bug).await,
         Scenario::Members => capability::members(bug).await,

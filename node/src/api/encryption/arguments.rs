@@ -8,6 +8,7 @@ use elastickv_wire::{
 };
 use tonic::Status;
 
+use crate::bugs::{self, Bug};
 use crate::encryption::{KeyEntry, Purpose, ROWS_MAX, WriterRow, node_id};
 
 /// A wrapped key of more bytes is refused unseen.
@@ -23,6 +24,7 @@ fn invalid<T>(text: impl Into<String>) -> Result<T, Status> {
 fn epoch(local_epoch: u32) -> Result<u16, Status> {
     match u16::try_from(local_epoch) {
         Ok(epoch) => Ok(epoch),
+        Err(_) if bugs::on(Bug::EpochTruncated) => Ok(local_epoch as u16),
         Err(_) => invalid(format!(
             "ErrLocalEpochOutOfRange: local_epoch={local_epoch} exceeds the §4.1 16-bit bound \
              (local_epoch exceeds 16-bit nonce field)"

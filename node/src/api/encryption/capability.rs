@@ -22,7 +22,8 @@ const POLL: Duration = Duration::from_secs(5);
 pub(super) fn report(encryption: &Encryption) -> CapabilityReport {
     let mut report = CapabilityReport {
         build_sha: build(encryption.release()),
-        encryption_capable: encryption.is_capable(),
+        encryption_capable: encryption.is_capable()
+            || bugs::on(Bug::CapableWithoutFlag) && encryption.path().is_some(),
         ..CapabilityReport::default()
     };
     if let Some(path) = encryption.path() {
