@@ -1,13 +1,14 @@
 //! The keys of a run: made by the suite, turned on the cluster, kept in the run's folder.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use keyquake_cluster::NodeSpec;
 use keyquake_results::{EncryptionInfo, KeyStep};
 use keyquake_systems::elastickv::encryption::{
-    AdminClient, Kek, KeyChange, KeyFiles, NotDone, Turned, caught_up, clients, turn,
+    AdminClient, CallWatch, Kek, KeyChange, KeyFiles, NotDone, Turned, caught_up, clients, turn,
 };
 use tokio::time::Instant;
 
@@ -55,6 +56,18 @@ impl Keys {
     pub async fn turn(&self, change: KeyChange) -> Result<Turned, NotDone> {
         let deadline = Instant::now() + TURN_WITHIN;
         turn(&self.clients, &self.kek, change, deadline).await
+    }
+
+    /// The same, with somebody who is told when the request leaves.
+    pub async fn turn_watched(
+        &self,
+        change: KeyChange,
+        watch: &Arc<dyn CallWatch>,
+    ) -> Result<Turned, NotDone> {
+        let watched = |client: &AdminClient| client.watched(watch.clone());
+        let clients: Vec<_> = self.clients.iter().map(watched).collect();
+        let deadline = Instant::now() + TURN_WITHIN;
+        turn(&clients, &self.kek, change, deadline).await
     }
 
     /// Makes the change as a step of the start, for `run.json`.

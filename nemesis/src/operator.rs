@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
 use serde::{Deserialize, Serialize};
 
+use crate::in_flight::InFlight;
+
 /// A call of the store's encryption administration, as plans spell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
@@ -126,12 +128,22 @@ pub struct Accepted {
     pub index: u64,
 }
 
+/// An admin call that was not seen to be accepted; the texts are sentences for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAccepted {
+    /// Nothing was done.
+    Refused(String),
+    /// It was sent, and may have been done.
+    Lost(String),
+}
+
 /// Does to a store what an operator does. Errors are sentences for the record.
 #[async_trait]
 pub trait Operator: Send + Sync {
     /// Makes a call on whoever leads, and may look for the leader again as long as it is
-    /// certain that nothing was done.
-    async fn call(&self, call: AdminCall) -> Result<Accepted, String>;
+    /// certain that nothing was done. `flight` is told whenever the request leaves, and whenever
+    /// its answer is there.
+    async fn call(&self, call: AdminCall, flight: &InFlight) -> Result<Accepted, NotAccepted>;
 
     /// Waits a moment until the nodes show in their own key state what was accepted at this
     /// index; an error if not even a majority does.

@@ -1,7 +1,8 @@
 //! Carrying a schedule out: arm, apply, show the effect, hold, heal, show that.
 //!
-//! Faults come one after another for now. Nothing in [`Runner::perform`] relies
-//! on that: it knows its own fault only, and takes other cuts for granted.
+//! Faults come one after another, but for a call and the fault that hits it `during` its flight:
+//! those two live side by side. Nothing in [`Runner::perform`] relies on the order: it knows its
+//! own fault only, and takes other cuts for granted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,8 @@ use tokio::sync::watch;
 use crate::active::{ActiveFault, ActiveFaults};
 use crate::catalogue::FaultName;
 use crate::faults::{Fault, Stage, aim};
-use crate::operator::Operator;
+use crate::in_flight::InFlight;
+use crate::operator::{AdminCall, Operator};
 use crate::record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
 use crate::schedule::PlannedFault;
 use crate::target::Target;
@@ -75,18 +77,26 @@ pub async fn run(
         active,
     };
     let mut report = Report::default();
-    for (number, planned) in schedule.iter().enumerate() {
-        if stopped_before(begun + planned.at, &mut stop).await {
+    let mut number = 0;
+    while let Some(planned) = schedule.get(number) {
+        let hits = schedule
+            .get(number + 1)
+            .filter(|next| next.during.is_some());
+        let together = 1 + usize::from(hits.is_some());
+        let performed = match stopped_before(begun + planned.at, &mut stop).await {
+            true => None,
+            false => {
+                runner
+                    .perform_all(number as u32, planned, hits, &stop)
+                    .await
+            }
+        };
+        let Some(outcomes) = performed else {
             report.not_reached = (schedule.len() - number) as u32;
             break;
-        }
-        match runner.perform(number as u32, planned, &mut stop).await {
-            Some(outcome) => report.faults.push(outcome),
-            None => {
-                report.not_reached = (schedule.len() - number) as u32;
-                break;
-            }
-        }
+        };
+        report.faults.extend(outcomes);
+        number += together;
     }
     report
 }
@@ -100,6 +110,9 @@ async fn stopped_before(moment: Instant, stop: &mut watch::Receiver<bool>) -> bo
     }
 }
 
+/// A fault with how it was aimed, or why it could not be.
+type Aimed = Result<(Box<dyn Fault>, String), String>;
+
 struct Runner<'a> {
     stage: Stage<'a>,
     sink: &'a dyn FaultSink,
@@ -107,18 +120,59 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// Carries one fault out; `None` when the run was stopped before it began.
+    /// Carries a fault out, and the one that hits it in flight; `None` when the run was stopped
+    /// before they began.
+    async fn perform_all(
+        &self,
+        number: u32,
+        planned: &PlannedFault,
+        hits: Option<&PlannedFault>,
+        stop: &watch::Receiver<bool>,
+    ) -> Option<Vec<FaultOutcome>> {
+        let (mut stop, mut stop_too) = (stop.clone(), stop.clone());
+        let Some(hits) = hits else {
+            let aimed = self.aimed(planned, None, &mut stop).await?;
+            let outcome = self.perform(number, planned, aimed, None, &mut stop).await;
+            return Some(vec![outcome]);
+        };
+        let flight = InFlight::default();
+        // Both are aimed before the call is sent, so that no time is lost then.
+        let hit = self.aimed(hits, None, &mut stop).await?;
+        let call = self.aimed(planned, Some(&flight), &mut stop).await?;
+        let call = async {
+            let outcome = self.perform(number, planned, call, None, &mut stop).await;
+            // Also where it could not be aimed.
+            flight.over();
+            outcome
+        };
+        let hit = self.perform(number + 1, hits, hit, Some(&flight), &mut stop_too);
+        let (call, hit) = tokio::join!(call, hit);
+        Some(vec![call, hit])
+    }
+
+    /// Aims, unless the run is stopped before.
+    async fn aimed(
+        &self,
+        planned: &PlannedFault,
+        flight: Option<&InFlight>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<Aimed> {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stop| stop) => None,
+            aimed = self.aim(planned, flight) => Some(aimed),
+        }
+    }
+
+    /// Carries one fault out; `flight` is the call it has to hit.
     async fn perform(
         &self,
         number: u32,
         planned: &PlannedFault,
+        aimed: Aimed,
+        flight: Option<&InFlight>,
         stop: &mut watch::Receiver<bool>,
-    ) -> Option<FaultOutcome> {
-        let aimed = tokio::select! {
-            biased;
-            _ = stop.wait_for(|&stop| stop) => return None,
-            aimed = self.aim(planned) => aimed,
-        };
+    ) -> FaultOutcome {
         let (fault, nodes) = (number, vec![]);
         let mut story = Story {
             sink: self.sink,
@@ -127,11 +181,26 @@ impl Runner<'_> {
             title: planned.title(),
             nodes,
         };
-        Some(match aimed {
+        match aimed {
             Ok((fault, aimed)) => {
                 story.nodes = fault.nodes();
                 story.say(Step::Armed, aimed);
-                self.live(fault, &story, planned.hold, stop).await
+                let moment = match flight {
+                    Some(flight) => flight.reach(planned.at).await.map(Some),
+                    None => Ok(None),
+                };
+                match moment {
+                    Ok(sent) => self.live(fault, &story, planned, sent, stop).await,
+                    Err(reason) => {
+                        let call = planned.during.map_or("", AdminCall::as_str);
+                        story.say(
+                            Step::Ineffective,
+                            format!("the moment did not come: {call}: {reason}"),
+                        );
+                        story.say(Step::Healed, "nothing was applied".into());
+                        story.outcome(false, true)
+                    }
+                }
             }
             Err(reason) => {
                 story.say(Step::Armed, format!("aimed at {}", planned.target));
@@ -139,7 +208,7 @@ impl Runner<'_> {
                 story.say(Step::Healed, "nothing was applied".into());
                 story.outcome(false, true)
             }
-        })
+        }
     }
 
     /// The life of an armed fault.
@@ -147,11 +216,17 @@ impl Runner<'_> {
         &self,
         mut fault: Box<dyn Fault>,
         story: &Story<'_>,
-        hold: Duration,
+        planned: &PlannedFault,
+        sent: Option<Instant>,
         stop: &mut watch::Receiver<bool>,
     ) -> FaultOutcome {
         let shown = self.active.show(story.as_active());
-        let (mut step, evidence) = self.apply(fault.as_mut()).await;
+        let hold = planned.hold;
+        let offset = sent.map(|sent| sent.elapsed().as_secs_f64() * 1e3);
+        let (mut step, mut evidence) = self.apply(fault.as_mut()).await;
+        if let (Some(ms), Some(call)) = (offset, planned.during) {
+            evidence = format!("{ms:.1} ms after {call} was sent, before its answer: {evidence}");
+        }
         story.say(step, evidence);
         let mut to_the_end = String::new();
         // A step stays, so there is nothing to hold.
@@ -204,7 +279,7 @@ impl Runner<'_> {
     }
 
     /// Finds the nodes that are meant, and says how.
-    async fn aim(&self, planned: &PlannedFault) -> Result<(Box<dyn Fault>, String), String> {
+    async fn aim(&self, planned: &PlannedFault, flight: Option<&InFlight>) -> Aimed {
         let size = self.stage.cluster.node_count();
         let within = if planned.fault.info().step {
             STEP_LEADER_WITHIN
@@ -244,7 +319,7 @@ impl Runner<'_> {
                 u32::from(stranger) + 1
             ));
         }
-        Ok((aim(planned, nodes, size)?, how))
+        Ok((aim(planned, nodes, size, flight)?, how))
     }
 
     async fn find_leader(&self, size: u16, within: Duration) -> Result<u16, String> {

@@ -34,8 +34,10 @@ use crate::target::Target;
 #[serde(try_from = "written::Written", into = "written::Written")]
 pub struct PlannedFault {
     /// When it is applied, counted from the schedule's start; a step that takes long delays
-    /// what comes after it.
+    /// what comes after it. With `during`, counted from the moment that call was sent.
     pub at: Duration,
+    /// The call it has to hit while its answer is still out: that of the step before it.
+    pub during: Option<AdminCall>,
     /// How long it is held before it is healed (`for` in a plan); zero for a step.
     pub hold: Duration,
     /// Which fault.
@@ -59,6 +61,20 @@ pub enum Details {
 }
 
 impl PlannedFault {
+    /// When it is applied, in words.
+    fn when(&self) -> String {
+        let time = humantime::format_duration(self.at);
+        match self.during {
+            None => format!("at {time}"),
+            Some(call) => format!("{time} after {call} was sent"),
+        }
+    }
+
+    /// How long after its group began it is applied.
+    fn offset(&self) -> Duration {
+        self.during.map_or(Duration::ZERO, |_| self.at)
+    }
+
     /// Its kind and what it does, in a few words: `kill`, `roll to 6b`, `admin bootstrap`.
     pub fn title(&self) -> String {
         match &self.details {
@@ -79,14 +95,14 @@ pub enum ScheduleError {
     #[error("the schedule can't be written: {0}")]
     Write(#[from] toml::ser::Error),
     /// One of its faults makes no sense on the cluster.
-    #[error("fault {number} of the schedule (`{fault}` at {at}) can't be: {reason}")]
+    #[error("fault {number} of the schedule (`{fault}` {at}) can't be: {reason}")]
     Fault {
         /// Its position, counted from 1 as people do.
         number: usize,
         /// Its name.
         fault: FaultName,
-        /// When it was to be applied.
-        at: humantime::FormattedDuration,
+        /// When it was to be applied, in words.
+        at: String,
         /// What is wrong.
         reason: String,
     },
@@ -120,24 +136,28 @@ pub fn to_toml(schedule: &[PlannedFault]) -> Result<String, ScheduleError> {
 /// Checks a schedule against the size of a cluster: nodes that exist, faults
 /// one after another, each possible on so many nodes.
 ///
+/// Gives when the last one has been held to its end.
+///
 /// # Errors
 /// With the first fault that can't be carried out, and why.
-pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<(), ScheduleError> {
+pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<Duration, ScheduleError> {
     let mut free_from = Duration::ZERO;
+    let mut group = Group::default();
     for (position, planned) in schedule.iter().enumerate() {
         let refuse = |reason: String| ScheduleError::Fault {
             number: position + 1,
             fault: planned.fault,
-            at: humantime::format_duration(planned.at),
+            at: planned.when(),
             reason,
         };
-        if planned.at < free_from {
+        group.take(planned).map_err(&refuse)?;
+        if planned.during.is_none() && planned.at < free_from {
             let end = humantime::format_duration(free_from);
             return Err(refuse(format!(
                 "the fault before it is held until {end}; faults come one after another"
             )));
         }
-        free_from = planned.at + planned.hold;
+        free_from = free_from.max(group.begins + planned.hold + planned.offset());
         let min = planned.fault.info().nodes_min;
         if nodes < min {
             return Err(refuse(format!(
@@ -155,7 +175,44 @@ pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<(), ScheduleErr
         }
         faults::check_size(planned, nodes).map_err(refuse)?;
     }
-    Ok(())
+    Ok(free_from)
+}
+
+/// A step and the faults that hit it.
+#[derive(Default)]
+struct Group {
+    begins: Duration,
+    call: Option<AdminCall>,
+    /// Whether a fault hits it already.
+    hit: bool,
+}
+
+impl Group {
+    fn take(&mut self, planned: &PlannedFault) -> Result<(), String> {
+        match planned.during {
+            None => {
+                *self = Group {
+                    begins: planned.at,
+                    call: match planned.details {
+                        Details::Admin(call) => Some(call),
+                        _ => None,
+                    },
+                    hit: false,
+                };
+                Ok(())
+            }
+            Some(call) if self.call != Some(call) => Err(format!(
+                "it is to hit `{call}`, so it has to stand right behind the `admin` that makes this call"
+            )),
+            Some(call) if self.hit => Err(format!(
+                "`{call}` is hit by the fault before it already; one fault at a time"
+            )),
+            Some(_) => {
+                self.hit = true;
+                Ok(())
+            }
+        }
+    }
 }
 
 #[cfg(test)]

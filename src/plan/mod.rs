@@ -222,16 +222,13 @@ impl Plan {
                 "a release is given for {node}, but the nodes are n1 to n{nodes}"
             );
         }
-        keyquake_nemesis::validate(&self.faults, nodes)?;
-        if let Some(last) = self.faults.last() {
-            let end = last.at + last.hold;
-            ensure!(
-                end <= self.time,
-                "the last fault is held until {}, after the end of the run at {}",
-                humantime::format_duration(end),
-                humantime::format_duration(self.time)
-            );
-        }
+        let end = keyquake_nemesis::validate(&self.faults, nodes)?;
+        ensure!(
+            end <= self.time,
+            "the last fault is held until {}, after the end of the run at {}",
+            humantime::format_duration(end),
+            humantime::format_duration(self.time)
+        );
         Ok(())
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
-use keyquake_nemesis::{Accepted, AdminCall, Operator, Roll, Switch};
-use keyquake_systems::elastickv::encryption::{KeyChange, Purpose};
+use keyquake_nemesis::{Accepted, AdminCall, InFlight, NotAccepted, Operator, Roll, Switch};
+use keyquake_systems::elastickv::encryption::{
+    self as store, CallWatch, KeyChange, NotDone, Purpose,
+};
 use keyquake_systems::{NodeChange, System};
 
 use crate::keys::Keys;
@@ -20,9 +22,21 @@ pub struct Hands {
 
 #[async_trait]
 impl Operator for Hands {
-    async fn call(&self, call: AdminCall) -> Result<Accepted, String> {
-        let turned = self.keys()?.turn(change_of(call)).await;
-        let turned = turned.map_err(|error| error.to_string())?;
+    async fn call(&self, call: AdminCall, flight: &InFlight) -> Result<Accepted, NotAccepted> {
+        let keys = self.keys().map_err(NotAccepted::Refused)?;
+        let watch: Arc<dyn CallWatch> = Arc::new(Flight(flight.clone()));
+        let turned = keys.turn_watched(change_of(call), &watch).await;
+        let turned = turned.map_err(|error| {
+            let lost = matches!(
+                error,
+                NotDone::Store(store::NotAccepted::Indeterminate { .. })
+            );
+            let text = error.to_string();
+            match lost {
+                true => NotAccepted::Lost(text),
+                false => NotAccepted::Refused(text),
+            }
+        })?;
         Ok(Accepted {
             answer: turned.what,
             index: turned.index,
@@ -59,6 +73,20 @@ impl Operator for Hands {
             return Err(format!("there is no node at position {node}"));
         };
         self.system.check_changed(spec, &node_change(roll)).await
+    }
+}
+
+/// Tells the nemesis when a call is in flight.
+#[derive(Debug)]
+struct Flight(InFlight);
+
+impl CallWatch for Flight {
+    fn sent(&self) {
+        self.0.sent();
+    }
+
+    fn answered(&self) {
+        self.0.answered();
     }
 }
 

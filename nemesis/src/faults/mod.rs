@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use keyquake_cluster::{Cluster, node_name};
 
 use crate::catalogue::FaultName;
+use crate::in_flight::InFlight;
 use crate::operator::Operator;
 use crate::runner::{Health, LeaderFinder};
 use crate::schedule::{Details, PlannedFault};
@@ -130,6 +131,7 @@ pub(crate) fn aim(
     planned: &PlannedFault,
     nodes: Vec<u16>,
     cluster_size: u16,
+    flight: Option<&InFlight>,
 ) -> Result<Box<dyn Fault>, String> {
     let cuts = match planned.fault {
         FaultName::Kill => return Ok(Box::new(kill::Kill::new(nodes))),
@@ -137,7 +139,12 @@ pub(crate) fn aim(
         FaultName::Roll | FaultName::Admin => {
             return match &planned.details {
                 Details::Roll(change) => Ok(Box::new(roll::Roll::new(nodes, change.clone()))),
-                Details::Admin(call) => Ok(Box::new(admin::Admin::new(nodes, *call))),
+                Details::Admin(call) => {
+                    let flight = flight.cloned();
+                    let hit = flight.is_some();
+                    let call = admin::Admin::new(nodes, *call, flight.unwrap_or_default(), hit);
+                    Ok(Box::new(call))
+                }
                 Details::None => Err(format!("`{}` does not say what to do", planned.fault)),
             };
         }

@@ -199,6 +199,7 @@ fn mistakes_are_named_with_line_and_reason() {
 fn what_does_not_fit_the_cluster_is_refused() {
     let planned = |at, fault, target| PlannedFault {
         at: Duration::from_secs(at),
+        during: None,
         hold: Duration::from_secs(2),
         fault,
         target,
@@ -260,4 +261,71 @@ fn what_does_not_fit_the_cluster_is_refused() {
         "fault 2 of the schedule (`pause` at 2s) can't be: the fault before it is held until 3s; \
          faults come one after another"
     );
+}
+
+const ONE_LINE_EACH: &str = r#"
+faults = [
+  { at = "2s", fault = "admin", call = "rotate-storage" },
+  { when = { during = "rotate-storage" }, after = "5ms", for = "2s", fault = "kill", target = "leader" },
+  { at = "5s", fault = "admin", call = "rotate-raft" },
+]
+"#;
+
+#[test]
+fn a_fault_hits_the_call_before_it() {
+    let schedule = parse(ONE_LINE_EACH).unwrap();
+    assert_eq!(schedule[1].during, Some(AdminCall::RotateStorage));
+    assert_eq!(schedule[1].at, Duration::from_millis(5));
+    assert_eq!(validate(&schedule, 3).unwrap(), Duration::from_secs(5));
+    let written = to_toml(&schedule).unwrap();
+    assert_eq!(parse(&written).unwrap(), schedule, "{written}");
+}
+
+#[test]
+fn a_fault_that_hits_nothing_is_refused() {
+    let with = |from: &str, to: &str| {
+        assert!(ONE_LINE_EACH.contains(from));
+        ONE_LINE_EACH.replacen(from, to, 1)
+    };
+    let unreadable = [
+        (
+            with("when = {", "at = \"3s\", when = {"),
+            "`kill` begins `at` a time or `when` something happens, not both",
+        ),
+        (
+            with("when = { during = \"rotate-storage\" }, ", ""),
+            "`after` of `kill` counts from its `when`, and there is none",
+        ),
+        (
+            with("after = \"5ms\", for", "afterwards = \"5ms\", for"),
+            "unknown field `afterwards`",
+        ),
+        (
+            with("during = \"rotate-storage\"", "during = \"rotate\""),
+            "there is no call `rotate`",
+        ),
+        (
+            with("at = \"5s\"", "when = { during = \"rotate-raft\" }"),
+            "`admin` is a step, and `when` is for faults that are held",
+        ),
+    ];
+    for (text, reason) in unreadable {
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    let impossible = [
+        (
+            with("during = \"rotate-storage\"", "during = \"rotate-raft\""),
+            "fault 2 of the schedule (`kill` 5ms after rotate-raft was sent) can't be: it is to hit \
+             `rotate-raft`, so it has to stand right behind the `admin` that makes this call",
+        ),
+        (
+            with("at = \"5s\"", "at = \"4s\""),
+            "fault 3 of the schedule (`admin` at 4s) can't be: the fault before it is held until 4s 5ms",
+        ),
+    ];
+    for (text, reason) in impossible {
+        let error = validate(&parse(&text).unwrap(), 3).unwrap_err().to_string();
+        assert!(error.starts_with(reason), "{error}");
+    }
 }

@@ -13,8 +13,20 @@ use crate::target::Target;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
-    #[serde(with = "seconds")]
-    at: Duration,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "optional_seconds"
+    )]
+    at: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    when: Option<When>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "optional_seconds"
+    )]
+    after: Option<Duration>,
     #[serde(
         rename = "for",
         default,
@@ -33,12 +45,20 @@ pub(super) struct Written {
     call: Option<AdminCall>,
 }
 
+/// A moment that is not a time.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct When {
+    during: AdminCall,
+}
+
 impl TryFrom<Written> for PlannedFault {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
         let fault = written.fault;
         let hold = written.hold()?;
+        let (at, during) = written.begins()?;
         let details = written.details()?;
         let target = match (written.target, fault) {
             (Some(target), _) => target,
@@ -51,7 +71,8 @@ impl TryFrom<Written> for PlannedFault {
         };
         faults::check_target(fault, &target)?;
         Ok(PlannedFault {
-            at: written.at,
+            at,
+            during,
             hold,
             fault,
             target,
@@ -61,6 +82,27 @@ impl TryFrom<Written> for PlannedFault {
 }
 
 impl Written {
+    /// When it begins, and the call it hits.
+    fn begins(&self) -> Result<(Duration, Option<AdminCall>), String> {
+        let fault = self.fault;
+        match (self.at, self.when, self.after) {
+            (Some(at), None, None) => Ok((at, None)),
+            (None, Some(_), _) if fault.info().step => Err(format!(
+                "`{fault}` is a step, and `when` is for faults that are held: give it `at`"
+            )),
+            (None, Some(when), after) => Ok((after.unwrap_or_default(), Some(when.during))),
+            (Some(_), Some(_), _) => Err(format!(
+                "`{fault}` begins `at` a time or `when` something happens, not both"
+            )),
+            (_, None, Some(_)) => Err(format!(
+                "`after` of `{fault}` counts from its `when`, and there is none"
+            )),
+            (None, None, None) => Err(format!(
+                "missing field `at`: when `{fault}` begins (or `when`: the call it hits)"
+            )),
+        }
+    }
+
     fn hold(&self) -> Result<Duration, String> {
         let fault = self.fault;
         match (self.hold, fault.info().step) {
@@ -114,7 +156,9 @@ impl From<PlannedFault> for Written {
         // A call goes to the leader, which needs no saying.
         let unsaid = planned.fault == FaultName::Admin;
         Written {
-            at: planned.at,
+            at: planned.during.is_none().then_some(planned.at),
+            when: planned.during.map(|during| When { during }),
+            after: planned.during.map(|_| planned.at),
             hold: (!planned.hold.is_zero()).then_some(planned.hold),
             fault: planned.fault,
             target: (!unsaid).then_some(planned.target),

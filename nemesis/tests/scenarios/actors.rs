@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use keyquake_cluster::{NetworkKind, NodeSpec, NodeStatus};
 use keyquake_nemesis::{
     Accepted, ActiveFaults, AdminCall, Details, FaultName, FaultRecord, FaultSink, Health,
-    LeaderFinder, Operator, PlannedFault, Report, Roll, Step, Surroundings, Target, run,
+    InFlight, LeaderFinder, NotAccepted, Operator, PlannedFault, Report, Roll, Step, Surroundings,
+    Target, run,
 };
 use tokio::sync::watch;
 
@@ -90,6 +91,10 @@ pub struct Hands<'a> {
     pub fixture: Option<&'a Fixture>,
     pub call: Result<u64, &'static str>,
     pub applied: Result<&'static str, &'static str>,
+    /// How long its calls are in flight.
+    pub takes: Duration,
+    /// Whether their answers are lost.
+    pub loses: bool,
 }
 
 /// One who has nothing to do.
@@ -97,6 +102,8 @@ pub const IDLE: Hands<'static> = Hands {
     fixture: None,
     call: Err("nobody called"),
     applied: Err("nothing was called"),
+    takes: Duration::ZERO,
+    loses: false,
 };
 
 /// Surroundings of faults that need no operator.
@@ -110,8 +117,16 @@ pub fn around<'a>(leader: &'a dyn LeaderFinder, health: &'a dyn Health) -> Surro
 
 #[async_trait]
 impl Operator for Hands<'_> {
-    async fn call(&self, call: AdminCall) -> Result<Accepted, String> {
-        let index = self.call?;
+    async fn call(&self, call: AdminCall, flight: &InFlight) -> Result<Accepted, NotAccepted> {
+        let index = self
+            .call
+            .map_err(|why| NotAccepted::Refused(why.to_owned()))?;
+        flight.sent();
+        tokio::time::sleep(self.takes).await;
+        flight.answered();
+        if self.loses {
+            return Err(NotAccepted::Lost("no answer".to_owned()));
+        }
         Ok(Accepted {
             answer: format!("{call} at index {index}"),
             index,
@@ -191,6 +206,14 @@ impl Records {
         found[0].evidence.clone()
     }
 
+    /// What was said of one fault of several.
+    pub fn of(&self, fault: u32) -> Vec<(Step, String)> {
+        let all = self.all.lock().unwrap();
+        let own = all.iter().filter(|record| record.fault == fault);
+        own.map(|record| (record.step, record.evidence.clone()))
+            .collect()
+    }
+
     pub fn nodes(&self) -> Vec<u16> {
         self.all.lock().unwrap().last().unwrap().nodes.clone()
     }
@@ -210,6 +233,7 @@ pub async fn serving(kind: &NetworkKind, nodes: u16) -> Fixture {
 pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
     PlannedFault {
         at: Duration::ZERO,
+        during: None,
         hold: Duration::from_millis(hold_ms),
         fault,
         target,
@@ -221,6 +245,7 @@ pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
 pub fn step(fault: FaultName, target: Target, details: Details) -> PlannedFault {
     PlannedFault {
         at: Duration::ZERO,
+        during: None,
         hold: Duration::ZERO,
         fault,
         target,
@@ -239,23 +264,22 @@ pub async fn perform(
         fixture: Some(fixture),
         ..IDLE
     };
-    perform_with(fixture, &hands, planned, sabotage).await
+    perform_with(fixture, &hands, &[planned], sabotage).await
 }
 
-/// The same with an operator.
+/// The same with an operator, and with several faults.
 pub async fn perform_with(
     fixture: &Fixture,
     operator: &Hands<'_>,
-    planned: PlannedFault,
+    schedule: &[PlannedFault],
     sabotage: impl Future<Output = ()>,
 ) -> (Arc<Records>, Report) {
     let records = Records::new();
     let (_go_on, stop) = watch::channel(false);
     let (active, health) = (ActiveFaults::default(), LogHealth(fixture));
-    let schedule = [planned];
     let cluster = Arc::clone(&fixture.cluster);
     let running = run(
-        &schedule,
+        schedule,
         cluster,
         Surroundings {
             leader: &Leads(Some(1)),

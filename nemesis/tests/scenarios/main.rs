@@ -3,6 +3,7 @@
 
 mod actors;
 mod links;
+mod moments;
 mod processes;
 #[path = "../../../cluster/tests/stage/mod.rs"]
 mod stage;
@@ -50,6 +51,15 @@ fn main() -> ExitCode {
             (
                 "a_call_that_nobody_applies_is_noticed",
                 steps::call_not_applied,
+            ),
+            ("a_kill_hits_a_call_in_flight", moments::hit),
+            (
+                "a_kill_whose_call_was_answered_before_is_noticed",
+                moments::missed,
+            ),
+            (
+                "a_kill_whose_call_was_never_sent_is_noticed",
+                moments::never_sent,
             ),
             ("partitions_take_effect", links::all_take_effect),
             ("partition_one_reopened_is_noticed", links::one_reopened),

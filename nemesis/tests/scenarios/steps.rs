@@ -162,7 +162,7 @@ fn call(
         };
         let rotate = Details::Admin(AdminCall::RotateStorage);
         let rotate = step(FaultName::Admin, Target::Leader, rotate);
-        let (records, _) = perform_with(&fixture, &hands, rotate, async {}).await;
+        let (records, _) = perform_with(&fixture, &hands, &[rotate], async {}).await;
         assert_eq!(records.nodes(), [1]);
         fixture.end().await;
         records

@@ -3,6 +3,7 @@
 //! Every call connects anew, so that a node that is not there is a definite failure; has a
 //! deadline, connecting included; and is sent at most once. Nothing is ever tried again here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use elastickv_wire::encryption_admin_client::EncryptionAdminClient;
@@ -86,11 +87,20 @@ pub struct RaftView {
     pub applied_index: u64,
 }
 
+/// Told when a call that changes something is on its way, and when it no longer is.
+pub trait CallWatch: Send + Sync + std::fmt::Debug {
+    /// Its request leaves now.
+    fn sent(&self);
+    /// Its answer is there, or is no longer waited for.
+    fn answered(&self);
+}
+
 /// Calls one node.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     address: String,
     timeout: Duration,
+    watch: Option<Arc<dyn CallWatch>>,
 }
 
 type Encryption = EncryptionAdminClient<Channel>;
@@ -104,6 +114,15 @@ impl AdminClient {
         Self {
             address: address.into(),
             timeout,
+            watch: None,
+        }
+    }
+
+    /// The same client, with somebody who is told of the calls that change something.
+    pub fn watched(&self, watch: Arc<dyn CallWatch>) -> Self {
+        Self {
+            watch: Some(watch),
+            ..self.clone()
         }
     }
 
@@ -301,7 +320,15 @@ impl AdminClient {
             Ok(channel) => channel?,
             Err(_) => return Err(NotAccepted::Failed { text: late() }),
         };
-        match timeout_at(deadline, ask(channel)).await {
+        let watch = self.watch.as_ref().filter(|_| changes);
+        if let Some(watch) = watch {
+            watch.sent();
+        }
+        let outcome = timeout_at(deadline, ask(channel)).await;
+        if let Some(watch) = watch {
+            watch.answered();
+        }
+        match outcome {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(of_status(&status, changes)),
             Err(_) if changes => Err(NotAccepted::Indeterminate { text: late() }),

@@ -12,7 +12,7 @@ mod turn;
 
 use keyquake_formats::{keys, node_id as ids, sidecar};
 
-pub use admin::{AdminClient, Bootstrap, Member, Proposer, RaftView, Rotation};
+pub use admin::{AdminClient, Bootstrap, CallWatch, Member, Proposer, RaftView, Rotation};
 pub use elastickv_wire::{
     CapabilityReport, EnableRaftEnvelopeResponse, EnableStorageEnvelopeResponse,
     ResyncSidecarResponse, SidecarStateReport,
