@@ -32,6 +32,8 @@ pub enum Ending {
     Code(i32),
     /// A signal of this number ended it.
     Signal(i32),
+    /// The kernel killed it, since it used more memory than it was allowed.
+    OutOfMemory,
 }
 
 impl NodeStatus {
@@ -58,6 +60,7 @@ impl fmt::Display for Ending {
                 Ok(signal) => write!(f, "ended by signal {number} ({signal})"),
                 Err(_) => write!(f, "ended by signal {number}"),
             },
+            Ending::OutOfMemory => write!(f, "ended by signal 9 (SIGKILL): out of memory"),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::agent::{Agent, SOCKETS};
-use crate::engine::{ContainerSpec, Engine, Joins};
+use crate::engine::{ContainerSpec, Engine, Joins, Limits};
 use crate::error::{DockerError, io};
 use crate::heal;
 use crate::image::{Images, OWN};
@@ -54,7 +54,7 @@ pub struct Containers {
     /// What is being made. It has a task of its own, which goes on when nobody waits for it any
     /// more, so that removal comes after it and not in the middle.
     making: Mutex<Option<JoinHandle<Result<Made, DockerError>>>>,
-    undo: Mutex<Option<UndoId>>,
+    undo: Arc<Mutex<Option<UndoId>>>,
 }
 
 /// What a cluster is made of.
@@ -77,7 +77,7 @@ impl Containers {
             sockets: run.folder.join(AGENTS),
             journal,
             making: Mutex::default(),
-            undo: Mutex::default(),
+            undo: Arc::default(),
         }
     }
 
@@ -92,11 +92,13 @@ impl Containers {
             engine: self.engine.endpoint().to_owned(),
             sockets: self.sockets.clone(),
         };
-        *self.undo.lock().await = Some(record(&self.journal, undo).await?);
+        let (journal, written) = (self.journal.clone(), self.undo.clone());
         let (engine, labels) = (self.engine.clone(), self.labels.clone());
         let (sockets, run) = (self.sockets.clone(), run.clone());
-        let task =
-            tokio::spawn(async move { make(&engine, images, &run, &labels, &sockets).await });
+        let task = tokio::spawn(async move {
+            *written.lock().await = Some(record(&journal, undo).await?);
+            make(&engine, images, &run, &labels, &sockets).await
+        });
         let made = making.insert(task).await;
         *making = None;
         made.map_err(|_| DockerError::Ending)?
@@ -218,6 +220,7 @@ fn pause(
             hostname: node.to_owned(),
         },
         capabilities: vec![NET_ADMIN.to_owned()],
+        limits: Limits::default(),
     }
 }
 

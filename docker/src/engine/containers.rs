@@ -16,7 +16,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
 
-use super::{Engine, refused, status};
+use super::{Engine, Limits, refused, status};
 use crate::error::DockerError;
 
 /// What a container is made of.
@@ -34,6 +34,7 @@ pub(crate) struct ContainerSpec {
     pub(crate) folders: Vec<(PathBuf, PathBuf)>,
     pub(crate) joins: Joins,
     pub(crate) capabilities: Vec<String>,
+    pub(crate) limits: Limits,
 }
 
 /// The network, and process ids, of a container.
@@ -244,6 +245,7 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         cap_add: Some(spec.capabilities.clone()),
         ..Default::default()
     };
+    spec.limits.of_new(&mut host);
     let mut networking = None;
     let mut hostname = None;
     match &spec.joins {

@@ -5,6 +5,7 @@
 
 mod containers;
 mod images;
+mod limits;
 mod networks;
 
 use std::error::Error;
@@ -16,8 +17,10 @@ use bollard::Docker;
 
 pub(crate) use containers::{ContainerSpec, ContainerState, Joins, Output};
 pub(crate) use images::ImageFacts;
+pub(crate) use limits::Limits;
 
 use crate::error::{API_MIN, DockerError};
+use crate::labels::MARKER;
 
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// No single request may take longer; the answer of a wait comes in pieces and is not meant.
@@ -88,6 +91,16 @@ impl Engine {
     /// Where it listens.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// What there is of the run with this marker: its containers, then its network, by name.
+    ///
+    /// # Errors
+    /// When the engine doesn't answer.
+    pub async fn of_run(&self, marker: &str) -> Result<Vec<String>, DockerError> {
+        let mut found = self.containers(MARKER, marker).await?;
+        found.extend(self.networks(MARKER, marker).await?);
+        Ok(found.into_iter().map(|(_, name)| name).collect())
     }
 
     /// Its version (`20.10.24`).

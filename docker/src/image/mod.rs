@@ -117,6 +117,32 @@ impl Images {
     }
 }
 
+impl Images {
+    /// Takes the names of the suite's own images away, and so the images. Another run makes
+    /// them again.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn forget(&self, engine: &Engine) -> Result<(), DockerError> {
+        for (_, tags, content) in engine.images_with(CONTENT).await? {
+            for tag in tags.iter().filter(|_| content == self.content) {
+                engine.untag(tag).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Image {
+    /// Takes its name away, and the image if that was its last and nobody uses it.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn forget(&self, engine: &Engine) -> Result<(), DockerError> {
+        engine.untag(&self.name).await
+    }
+}
+
 /// An image of the user's.
 async fn find(engine: &Engine, source: &Source) -> Result<Image, DockerError> {
     match source {

@@ -1,5 +1,6 @@
 //! Nodes as containers that share the network and the process ids of their pause containers.
 
+mod limits;
 mod node;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use keyquake_cluster::{
 use nix::sys::signal::Signal;
 
 use crate::agent::Agent;
-use crate::engine::{ContainerSpec, Engine, Joins};
+use crate::engine::{ContainerSpec, Engine, Joins, Limits};
 use crate::image::{Image, Images};
 use crate::labels::RunLabels;
 use node::NodeContainer;
@@ -40,6 +41,8 @@ pub struct ContainerRuntime {
     places: Vec<Place>,
     begun: Instant,
     nodes: Mutex<HashMap<String, Arc<NodeContainer>>>,
+    /// By node; they stay when its container is replaced.
+    limits: Mutex<HashMap<String, Limits>>,
 }
 
 impl ContainerRuntime {
@@ -58,7 +61,8 @@ impl ContainerRuntime {
             folder,
             places,
             begun,
-            nodes: Mutex::new(HashMap::new()),
+            nodes: Mutex::default(),
+            limits: Mutex::default(),
         }
     }
 
@@ -172,6 +176,7 @@ impl ContainerRuntime {
             folders: vec![(self.folder.clone(), self.folder.clone())],
             joins: Joins::Container(place.pause.clone()),
             capabilities: Vec::new(),
+            limits: self.limits_of(&spec.id),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::engine::{ContainerState, Engine, Output};
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// What an engine adds to the number of the signal that ended a container.
 const SIGNALLED: i64 = 128;
+const SIGKILL: i32 = nix::sys::signal::Signal::SIGKILL as i32;
 
 /// A container that was started, by id.
 pub(super) struct NodeContainer {
@@ -66,6 +67,7 @@ impl NodeContainer {
 fn ending(state: &ContainerState) -> Ending {
     let signal = state.exit_code - SIGNALLED;
     match i32::try_from(signal) {
+        Ok(SIGKILL) if state.oom_killed => Ending::OutOfMemory,
         Ok(signal @ 1..=64) => Ending::Signal(signal),
         _ => Ending::Code(state.exit_code as i32),
     }
@@ -101,22 +103,24 @@ mod tests {
 
     use super::*;
 
-    fn exit(code: i64) -> Ending {
+    fn ended(exit_code: i64, oom_killed: bool) -> Ending {
         ending(&ContainerState {
             running: false,
             pid: 0,
-            exit_code: code,
-            oom_killed: false,
+            exit_code,
+            oom_killed,
         })
     }
 
     #[test]
     fn an_engine_s_exit_codes_are_read_as_a_shell_s() {
-        assert_eq!(exit(0), Ending::Code(0));
-        assert_eq!(exit(3), Ending::Code(3));
-        assert_eq!(exit(137), Ending::Signal(9));
-        assert_eq!(exit(143), Ending::Signal(15));
-        assert_eq!(exit(255), Ending::Code(255));
+        assert_eq!(ended(0, false), Ending::Code(0));
+        assert_eq!(ended(137, false), Ending::Signal(9));
+        assert_eq!(ended(137, true), Ending::OutOfMemory);
+        assert_eq!(ended(143, false), Ending::Signal(15));
+        assert_eq!(ended(255, false), Ending::Code(255));
+        // Something it had started ran out of memory; it ended by itself.
+        assert_eq!(ended(3, true), Ending::Code(3));
     }
 
     #[tokio::test]
