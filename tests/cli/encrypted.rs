@@ -257,6 +257,67 @@ fn the_whole_life_of_a_cluster_is_valid() {
     }
 }
 
+/// The evidence that a run's report gives for each fault of a kind.
+fn evidence(folder: &Path, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join("report.html")).expect("a report");
+    let marks = text.split(name).skip(1);
+    marks.map(str::to_owned).collect()
+}
+
+#[test]
+fn faults_hit_changes_of_keys_in_flight() {
+    let scene = Scene::new();
+    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans/kill-mid-rotation.toml");
+    let said = scene.say(&["run", "--json", "--plan", plan.to_str().expect("UTF-8")]);
+    assert_eq!(said.code, 0);
+    let judgement = said.json();
+    for id in ["LIN", "SSER", "DUR", "ROL-RESTART", "SELF-NONEMPTY"] {
+        assert_eq!(verdict_of(&judgement, id), "valid", "{id}");
+    }
+    assert_eq!(judgement["stats"]["faults"]["effective"], 8);
+    let folder = scene.run_folder();
+    let hits = evidence(&folder, " was sent, before its answer: ");
+    assert_eq!(hits.len(), 4, "each says when it hit its call");
+}
+
+/// A kill 20 ms after a rotation was asked for, and the bug whose window that is in.
+const IN_THE_WINDOW: &str = r#"
+format = 1
+seed = 1
+time = "8s"
+faults = [
+  { at = "2s", fault = "admin", call = "rotate-storage" },
+  { when = { during = "rotate-storage" }, after = "20ms", for = "1500ms", fault = "kill", target = "leader" },
+]
+[cluster]
+system = "reference"
+nodes = 3
+release = "6f"
+encryption = "storage"
+bugs = ["state-before-sidecar"]
+[[workloads]]
+name = "register"
+"#;
+
+#[test]
+fn a_moment_finds_what_is_wrong_for_fifty_milliseconds() {
+    let scene = Scene::new();
+    let file = scene.file("plan.toml", IN_THE_WINDOW);
+    let said = scene.say(&["run", "--json", "--plan", &file]);
+    assert_eq!(said.code, 1);
+    assert_eq!(verdict_of(&said.json(), "ROL-RESTART"), "violated");
+    // Without the bug the answer is there long before, and a missed moment is no pass.
+    let clean = IN_THE_WINDOW
+        .replace("bugs = [\"state-before-sidecar\"]", "")
+        .replace("after = \"20ms\"", "after = \"900ms\"");
+    let file = scene.file("clean.toml", clean);
+    let said = scene.say(&["run", "--json", "--plan", &file]);
+    assert_eq!(said.code, 3);
+    let judgement = said.json();
+    assert_eq!(verdict_of(&judgement, "ROL-RESTART"), "valid");
+    assert_eq!(verdict_of(&judgement, "SELF-NONEMPTY"), "inconclusive");
+}
+
 #[test]
 fn a_hard_life_is_valid_too() {
     if std::env::var_os("KEYQUAKE_SLOW").is_none() {
