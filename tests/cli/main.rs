@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod bad_input;
 mod cut_short;
+mod docker;
 mod docs;
 mod encrypted;
 mod seeded_bugs;

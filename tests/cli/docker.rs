@@ -1,0 +1,54 @@
+//! The main job in containers. Without a Docker daemon it is left out, and says so; on a CI
+//! that is a failure.
+
+use std::os::unix::net::UnixStream;
+
+use crate::support::{Scene, leftovers};
+
+#[test]
+fn a_run_in_containers_is_valid_and_leaves_nothing() {
+    if UnixStream::connect("/var/run/docker.sock").is_err() && std::env::var_os("CI").is_none() {
+        println!("left out: no Docker daemon here (on Debian: apt-get install docker.io)");
+        return;
+    }
+    let scene = Scene::new();
+    let words = ["run", "--runtime", "docker", "--seed", "7", "--time", "8s"];
+    let said = scene.say(&words);
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    let folder = scene.run_folder();
+    let info = std::fs::read_to_string(folder.join("run.json")).expect("run.json");
+    for told in [
+        "\"runtime\": \"docker\"",
+        "\"kind\": \"container\"",
+        "\"id\": \"sha256:",
+    ] {
+        assert!(info.contains(told), "{told} in {info}");
+    }
+    let plan = std::fs::read_to_string(folder.join("plan.toml")).expect("plan.toml");
+    assert!(plan.contains("runtime = \"docker\""), "{plan}");
+    assert_eq!(leftovers(scene.dir.path()), [] as [String; 0]);
+    assert!(!folder.join("agents").exists());
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_named() {
+    let scene = Scene::new();
+    let mut command = scene.keyquake(&["run", "--runtime", "docker", "--time", "8s"]);
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let said = crate::support::Said::of(command.output().expect("keyquake starts"));
+    assert_eq!(said.code, 4, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("unix:///nowhere/docker.sock")
+            && said.stderr.contains("apt-get install docker.io"),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn images_are_for_containers() {
+    let scene = Scene::new();
+    let said = scene.say(&["run", "--image", "6a=x", "--time", "8s"]);
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("--runtime docker"), "{}", said.stderr);
+}
