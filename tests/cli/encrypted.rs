@@ -318,6 +318,38 @@ fn a_moment_finds_what_is_wrong_for_fifty_milliseconds() {
     assert_eq!(verdict_of(&judgement, "SELF-NONEMPTY"), "inconclusive");
 }
 
+/// A cutover whose answer is lost, and the same again.
+const CUT_OVER_UNDER_FIRE: &str = r#"
+format = 1
+seed = 1
+time = "10s"
+faults = [
+  { at = "2s", fault = "admin", call = "enable-storage-envelope" },
+  { when = { during = "enable-storage-envelope" }, for = "1s", fault = "kill", target = "leader" },
+  { at = "6s", fault = "admin", call = "enable-storage-envelope" },
+]
+[cluster]
+system = "reference"
+nodes = 3
+release = "6f"
+encryption = "keys"
+[[workloads]]
+name = "register"
+"#;
+
+#[test]
+fn a_cutover_that_may_not_have_been_made_is_no_boundary_for_the_disks() {
+    let scene = Scene::new();
+    let file = scene.file("plan.toml", CUT_OVER_UNDER_FIRE);
+    assert_eq!(scene.say(&["run", "--plan", &file]).code, 0);
+    let folder = scene.run_folder();
+    let audited = scene.say(&["audit", folder.to_str().expect("UTF-8")]);
+    assert_eq!(
+        audited.code, 0,
+        "values before the second call may stand in the clear"
+    );
+}
+
 #[test]
 fn a_hard_life_is_valid_too() {
     if std::env::var_os("KEYQUAKE_SLOW").is_none() {

@@ -65,11 +65,19 @@ fn answered(run: &RunFolder) -> anyhow::Result<Answered> {
 /// The values of a run's history: those asked for after a cutover took effect must not stand
 /// in the clear where it reaches.
 fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
+    // The answer of a call that was hit in flight may be lost, and the cutover with it: only one
+    // that nothing hit is known to be in force.
+    let was_hit = |number: usize| {
+        let next = plan.faults.get(number + 1);
+        next.is_some_and(|next| next.during.is_some())
+    };
     let cutover = |call| {
         let effective = events.iter().find_map(|event| match event {
             Event::Fault(fault) if fault.step == FaultStep::Effective => {
-                let planned = plan.faults.get(fault.fault as usize)?;
-                (planned.details == Details::Admin(call)).then_some(fault.index)
+                let number = fault.fault as usize;
+                let planned = plan.faults.get(number)?;
+                let made = planned.details == Details::Admin(call) && !was_hit(number);
+                made.then_some(fault.index)
             }
             _ => None,
         });
