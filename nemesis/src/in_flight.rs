@@ -50,9 +50,10 @@ impl InFlight {
                 State::Sent(sent) => {
                     seen += 1;
                     tokio::select! {
+                        // Where both are so when it wakes, the answer came first.
                         biased;
-                        () = tokio::time::sleep_until((sent + after).into()) => return Ok(sent),
                         _ = state.changed() => {}
+                        () = tokio::time::sleep_until((sent + after).into()) => return Ok(sent),
                     }
                 }
                 State::Over if seen == 0 => return Err("it was never sent".to_owned()),
