@@ -45,17 +45,16 @@ pub fn part_suite() {
                     .unwrap()
                     .display()
             );
-            println!(
-                "daemon {}",
-                fixture
-                    .log(node)
-                    .split("out daemon ")
-                    .nth(1)
-                    .unwrap()
-                    .lines()
-                    .next()
-                    .unwrap()
-            );
+            let log = fixture.log(node);
+            let daemon = log.split("out daemon ").nth(1).unwrap();
+            let daemon = daemon.lines().next().unwrap();
+            // Before that it would share the fate of the group that it was forked in.
+            until("the daemon has left its group", || {
+                fs::read_to_string(format!("/proc/{daemon}/comm"))
+                    .is_ok_and(|name| name.trim() == "sleep")
+            })
+            .await;
+            println!("daemon {daemon}");
         }
         // Death reaches the stopped too.
         fixture.cluster.pause(2).await.unwrap();
