@@ -20,7 +20,10 @@ pub use active::{ActiveFault, ActiveFaults};
 pub use catalogue::{FaultInfo, FaultName, UnknownFault, catalogue};
 pub use draw::draw;
 pub use in_flight::InFlight;
-pub use operator::{Accepted, AdminCall, NotAccepted, Operator, Roll, Switch};
+pub use keyquake_rollout::{
+    Call, FlagChange, KekFile, MemberChange, Outcome, Release, Setup, SidecarPath, Switch, Tamper,
+};
+pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Roll};
 pub use record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
 pub use runner::{Health, LeaderFinder, Surroundings, run};
 pub use schedule::{Details, PlannedFault, ScheduleError, parse, to_toml, validate};

@@ -2,156 +2,171 @@
 //! is done for a store is not known here; see [`Operator`].
 
 use std::fmt;
-use std::str::FromStr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
-use serde::{Deserialize, Serialize};
+use keyquake_rollout::{Call, FlagChange, MemberChange, Outcome, Send, Setup, Tamper};
 
 use crate::in_flight::InFlight;
 
-/// A call of the store's encryption administration, as plans spell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
-pub enum AdminCall {
-    /// `bootstrap`: the first two keys, and every member registered.
-    Bootstrap,
-    /// `enable-storage-envelope`: phase 1.
-    EnableStorageEnvelope,
-    /// `enable-raft-envelope`: phase 2.
-    EnableRaftEnvelope,
-    /// `rotate-storage`: a new active storage key.
-    RotateStorage,
-    /// `rotate-raft`: a new active raft key.
-    RotateRaft,
-}
-
-impl AdminCall {
-    /// All of them.
-    pub const ALL: [AdminCall; 5] = [
-        AdminCall::Bootstrap,
-        AdminCall::EnableStorageEnvelope,
-        AdminCall::EnableRaftEnvelope,
-        AdminCall::RotateStorage,
-        AdminCall::RotateRaft,
-    ];
-
-    /// The name, as plans spell it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            AdminCall::Bootstrap => "bootstrap",
-            AdminCall::EnableStorageEnvelope => "enable-storage-envelope",
-            AdminCall::EnableRaftEnvelope => "enable-raft-envelope",
-            AdminCall::RotateStorage => "rotate-storage",
-            AdminCall::RotateRaft => "rotate-raft",
-        }
-    }
-}
-
-impl fmt::Display for AdminCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for AdminCall {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        let mut all = AdminCall::ALL.into_iter();
-        all.find(|call| call.as_str() == word).ok_or_else(|| {
-            format!(
-                "there is no call `{word}`; there are {}",
-                AdminCall::ALL.map(AdminCall::as_str).join(", ")
-            )
-        })
-    }
-}
-
-impl From<AdminCall> for &'static str {
-    fn from(call: AdminCall) -> Self {
-        call.as_str()
-    }
-}
-
-impl TryFrom<String> for AdminCall {
-    type Error = String;
-
-    fn try_from(word: String) -> Result<Self, String> {
-        word.parse()
-    }
-}
-
-/// What a roll makes of a node. What is `None` stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a roll makes of a node. What is not named stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roll {
     /// Its release.
     pub release: Option<String>,
     /// Its flags of encryption.
-    pub encryption: Option<Switch>,
+    pub flags: FlagChange,
+    /// What is done to its files while it is down, in this order.
+    pub tampers: Vec<Tamper>,
 }
 
 impl fmt::Display for Roll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let release = self.release.as_ref().map(|to| format!("to {to}"));
-        let flags = self.encryption.map(|flags| format!("encryption {flags}"));
-        let words: Vec<_> = release.into_iter().chain(flags).collect();
+        let flags = Some(self.flags.to_string()).filter(|flags| !flags.is_empty());
+        let tampers = self.tampers.iter().map(Tamper::to_string);
+        let words: Vec<_> = release.into_iter().chain(flags).chain(tampers).collect();
         f.write_str(&words.join(", "))
     }
 }
 
-/// Flags given, or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Switch {
-    /// `on`
-    On,
-    /// `off`
-    Off,
+/// A call of the encryption administration, as a step of a plan makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRequest {
+    /// Which.
+    pub call: Call,
+    /// How often, and which request.
+    pub send: Send,
+    /// After this the client waits no longer; `None` is the operator's usual patience.
+    pub deadline: Option<Duration>,
+    /// Of `register-writer`: the epoch to register in place of the node's own.
+    pub epoch: Option<u32>,
 }
 
-impl fmt::Display for Switch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Switch::On => "on",
-            Switch::Off => "off",
-        })
+impl CallRequest {
+    /// A request of its own, with the usual patience.
+    pub const fn once(call: Call) -> Self {
+        Self {
+            call,
+            send: Send::Once,
+            deadline: None,
+            epoch: None,
+        }
     }
 }
 
-/// An admin call that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// What the store answered, for the record.
-    pub answer: String,
-    /// The log index it answered.
-    pub index: u64,
+impl fmt::Display for CallRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.call)?;
+        if self.send != Send::Once {
+            write!(f, " {}", self.send)?;
+        }
+        if let Some(epoch) = self.epoch {
+            write!(f, " epoch {epoch}")?;
+        }
+        match self.deadline {
+            Some(deadline) => write!(f, " within {}", humantime::format_duration(deadline)),
+            None => Ok(()),
+        }
+    }
 }
 
-/// An admin call that was not seen to be accepted; the texts are sentences for the record.
+/// What came of something that an operator asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotAccepted {
-    /// Nothing was done.
-    Refused(String),
-    /// It was sent, and may have been done.
-    Lost(String),
+pub struct Answer {
+    /// In the model's words: accepted, refused with its name, failed, indeterminate.
+    pub outcome: Outcome,
+    /// The log index that was answered, if it was.
+    pub index: Option<u64>,
+    /// What was said, a sentence for the record.
+    pub said: String,
 }
 
-/// Does to a store what an operator does. Errors are sentences for the record.
+/// What a node says of its own keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyState {
+    /// The active storage key; 0 is none.
+    pub storage_key: u32,
+    /// The active raft key; 0 is none.
+    pub raft_key: u32,
+    /// Whether values are encrypted (phase 1).
+    pub storage_cutover: bool,
+    /// The index of the raft cutover (phase 2); 0 is none.
+    pub raft_cutover: u64,
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (storage, raft) = (self.storage_key, self.raft_key);
+        let phase = if self.storage_cutover { "on" } else { "off" };
+        let cutover = self.raft_cutover;
+        write!(
+            f,
+            "storage key {storage}, raft key {raft}, storage envelope {phase}, raft cutover {cutover}"
+        )
+    }
+}
+
+/// The last words of a process that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWords {
+    /// The error's name, if it said one (`ErrKEKMismatch`).
+    pub name: Option<String>,
+    /// Whether it had served and halted at an entry, rather than refused to start.
+    pub halted: bool,
+    /// The log index it halted at, if it said one.
+    pub index: Option<u64>,
+    /// The line itself.
+    pub line: String,
+}
+
+/// Does to a store what an operator does. What a store answers is never an error here: it is an
+/// [`Outcome`]; errors are sentences about what could not be tried at all.
 #[async_trait]
-pub trait Operator: Send + Sync {
-    /// Makes a call on whoever leads, and may look for the leader again as long as it is
-    /// certain that nothing was done. `flight` is told whenever the request leaves, and whenever
+pub trait Operator: std::marker::Send + Sync {
+    /// Makes a call on a node, or on whoever leads; then it may look for the leader again as long
+    /// as it is certain that nothing was done. Nothing is held back because this side already
+    /// knows that it must be refused. `flight` is told whenever the request leaves, and whenever
     /// its answer is there.
-    async fn call(&self, call: AdminCall, flight: &InFlight) -> Result<Accepted, NotAccepted>;
+    async fn call(&self, request: &CallRequest, at: Option<u16>, flight: &InFlight) -> Answer;
 
     /// Waits a moment until the nodes show in their own key state what was accepted at this
-    /// index; an error if not even a majority does.
-    async fn applied(&self, index: u64) -> Result<String, String>;
+    /// index; an error if not even a majority of `of` does.
+    async fn applied(&self, index: u64, of: &[u16]) -> Result<String, String>;
+
+    /// What a node says of its own keys; `None` if it says nothing, or has none.
+    async fn keys(&self, node: u16) -> Option<KeyState>;
+
+    /// What a node is started with, read from its flags.
+    fn setup(&self, node: &NodeSpec) -> Result<Setup, String>;
 
     /// The node as it has to be started to be what the roll makes of it.
     fn rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<NodeSpec, String>;
 
     /// Asks the node itself whether it is what the roll made of it; gives what it said.
-    async fn check_rolled(&self, node: u16, roll: &Roll) -> Result<String, String>;
+    async fn check_rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<String, String>;
+
+    /// The node as it has to be started to join a cluster that is there.
+    fn joining(&self, node: &NodeSpec, change: MemberChange) -> Result<NodeSpec, String>;
+
+    /// Asks whoever leads for a change of the membership, and waits until it is in force.
+    async fn member(&self, change: MemberChange, node: &NodeSpec) -> Answer;
+
+    /// Hands the leadership to a node, and waits until it leads.
+    async fn transfer(&self, to: u16) -> Answer;
+
+    /// Keeps a copy of the data and sidecar of a node that is down.
+    fn save(&self, node: &NodeSpec) -> Result<String, String>;
+
+    /// Changes the files of a node that is down; gives what was done to which file.
+    fn tamper(&self, node: &NodeSpec, what: Tamper) -> Result<String, String>;
+
+    /// A digest of all that a later start of a node that is down reads and a refused start must
+    /// leave alone: the folder of its sidecar, byte for byte.
+    fn fingerprint(&self, node: &NodeSpec) -> Result<String, String>;
+
+    /// Why a node's last process ended by itself, from what it wrote since `from` (bytes into
+    /// its log); `None` if it says nothing.
+    fn last_words(&self, node: &NodeSpec, from: u64) -> Option<LastWords>;
 }

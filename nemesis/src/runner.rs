@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use keyquake_cluster::Cluster;
+use keyquake_rollout::Call;
 use tokio::sync::watch;
 
 use crate::active::{ActiveFault, ActiveFaults};
 use crate::catalogue::FaultName;
 use crate::faults::{Fault, Stage, aim};
 use crate::in_flight::InFlight;
-use crate::operator::{AdminCall, Operator};
+use crate::operator::Operator;
 use crate::record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
 use crate::schedule::PlannedFault;
 use crate::target::Target;
@@ -192,7 +193,7 @@ impl Runner<'_> {
                 match moment {
                     Ok(sent) => self.live(fault, &story, planned, sent, stop).await,
                     Err(reason) => {
-                        let call = planned.during.map_or("", AdminCall::as_str);
+                        let call = planned.during.map_or("", Call::as_str);
                         story.say(
                             Step::Ineffective,
                             format!("the moment did not come: {call}: {reason}"),

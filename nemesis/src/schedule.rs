@@ -22,11 +22,12 @@ mod written;
 use std::time::Duration;
 
 use keyquake_cluster::node_name;
+use keyquake_rollout::Call;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::FaultName;
 use crate::faults;
-use crate::operator::{AdminCall, Roll};
+use crate::operator::{CallRequest, Roll};
 use crate::target::Target;
 
 /// One fault of a schedule. Its target and its details fit its kind: others can't be read.
@@ -37,7 +38,7 @@ pub struct PlannedFault {
     /// what comes after it. With `during`, counted from the moment that call was sent.
     pub at: Duration,
     /// The call it has to hit while its answer is still out: that of the step before it.
-    pub during: Option<AdminCall>,
+    pub during: Option<Call>,
     /// How long it is held before it is healed (`for` in a plan); zero for a step.
     pub hold: Duration,
     /// Which fault.
@@ -57,7 +58,7 @@ pub enum Details {
     /// Of a `roll`.
     Roll(Roll),
     /// Of an `admin`.
-    Admin(AdminCall),
+    Admin(CallRequest),
 }
 
 impl PlannedFault {
@@ -80,7 +81,7 @@ impl PlannedFault {
         match &self.details {
             Details::None => self.fault.to_string(),
             Details::Roll(roll) => format!("{} {roll}", self.fault),
-            Details::Admin(call) => format!("{} {call}", self.fault),
+            Details::Admin(request) => format!("{} {request}", self.fault),
         }
     }
 }
@@ -182,7 +183,7 @@ pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<Duration, Sched
 #[derive(Default)]
 struct Group {
     begins: Duration,
-    call: Option<AdminCall>,
+    call: Option<Call>,
     /// Whether a fault hits it already.
     hit: bool,
 }
@@ -194,7 +195,7 @@ impl Group {
                 *self = Group {
                     begins: planned.at,
                     call: match planned.details {
-                        Details::Admin(call) => Some(call),
+                        Details::Admin(ref request) => Some(request.call),
                         _ => None,
                     },
                     hit: false,

@@ -164,7 +164,7 @@ impl Plan {
     /// Whether the run needs keys.
     pub fn needs_keys(&self) -> bool {
         let turns = |step: &PlannedFault| match &step.details {
-            Details::Roll(roll) => roll.encryption == Some(Switch::On),
+            Details::Roll(roll) => roll.flags.encryption == Some(Switch::On),
             Details::Admin(_) => true,
             Details::None => false,
         };

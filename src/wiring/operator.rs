@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
-use keyquake_nemesis::{Accepted, AdminCall, InFlight, NotAccepted, Operator, Roll, Switch};
+use keyquake_nemesis::{
+    Answer, Call, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome,
+    Release, Roll, Setup, Switch, Tamper,
+};
 use keyquake_systems::elastickv::encryption::{
     self as store, CallWatch, KeyChange, NotDone, Purpose,
 };
@@ -22,34 +25,41 @@ pub struct Hands {
 
 #[async_trait]
 impl Operator for Hands {
-    async fn call(&self, call: AdminCall, flight: &InFlight) -> Result<Accepted, NotAccepted> {
-        let keys = self.keys().map_err(NotAccepted::Refused)?;
+    async fn call(&self, request: &CallRequest, _: Option<u16>, flight: &InFlight) -> Answer {
+        let answer = |outcome, index, said| Answer {
+            outcome,
+            index,
+            said,
+        };
+        let keys = match self.keys() {
+            Ok(keys) => keys,
+            Err(said) => return answer(Outcome::Failed, None, said),
+        };
+        let Some(change) = change_of(request.call) else {
+            return answer(Outcome::Failed, None, "not built yet".to_owned());
+        };
         let watch: Arc<dyn CallWatch> = Arc::new(Flight(flight.clone()));
-        let turned = keys.turn_watched(change_of(call), &watch).await;
-        let turned = turned.map_err(|error| {
-            let lost = matches!(
-                error,
-                NotDone::Store(store::NotAccepted::Indeterminate { .. })
-            );
-            let text = error.to_string();
-            match lost {
-                true => NotAccepted::Lost(text),
-                false => NotAccepted::Refused(text),
+        match keys.turn_watched(change, &watch).await {
+            Ok(turned) => answer(Outcome::Accepted, Some(turned.index), turned.what),
+            Err(error) => {
+                let outcome = match &error {
+                    NotDone::Store(store::NotAccepted::Indeterminate { .. }) => {
+                        Outcome::Indeterminate
+                    }
+                    _ => Outcome::Refused(None),
+                };
+                answer(outcome, None, error.to_string())
             }
-        })?;
-        Ok(Accepted {
-            answer: turned.what,
-            index: turned.index,
-        })
+        }
     }
 
-    async fn applied(&self, index: u64) -> Result<String, String> {
+    async fn applied(&self, index: u64, of: &[u16]) -> Result<String, String> {
         let applied = self.keys()?.caught_up(index).await;
         let names: Vec<_> = applied
             .iter()
             .filter_map(|&position| Some(self.specs.get(position)?.id.as_str()))
             .collect();
-        let (count, of) = (names.len(), self.specs.len());
+        let (count, of) = (names.len(), of.len());
         if count * 2 > of {
             Ok(format!(
                 "the keys of {} are at index {index} or later",
@@ -63,18 +73,58 @@ impl Operator for Hands {
         }
     }
 
+    async fn keys(&self, _: u16) -> Option<KeyState> {
+        None
+    }
+
+    fn setup(&self, node: &NodeSpec) -> Result<Setup, String> {
+        let release: Release = node.release.parse().map_err(|e| format!("{e}"))?;
+        Ok(Setup::bare(release))
+    }
+
     fn rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<NodeSpec, String> {
         let changed = self.system.changed(node, &node_change(roll));
         changed.map_err(|error| error.to_string())
     }
 
-    async fn check_rolled(&self, node: u16, roll: &Roll) -> Result<String, String> {
-        let Some(spec) = self.specs.get(usize::from(node)) else {
-            return Err(format!("there is no node at position {node}"));
-        };
-        self.system.check_changed(spec, &node_change(roll)).await
+    async fn check_rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<String, String> {
+        self.system.check_changed(node, &node_change(roll)).await
+    }
+
+    fn joining(&self, _: &NodeSpec, _: MemberChange) -> Result<NodeSpec, String> {
+        Err("not built yet".to_owned())
+    }
+
+    async fn member(&self, _: MemberChange, _: &NodeSpec) -> Answer {
+        NOT_BUILT
+    }
+
+    async fn transfer(&self, _: u16) -> Answer {
+        NOT_BUILT
+    }
+
+    fn save(&self, _: &NodeSpec) -> Result<String, String> {
+        Err("not built yet".to_owned())
+    }
+
+    fn tamper(&self, _: &NodeSpec, _: Tamper) -> Result<String, String> {
+        Err("not built yet".to_owned())
+    }
+
+    fn fingerprint(&self, _: &NodeSpec) -> Result<String, String> {
+        Err("not built yet".to_owned())
+    }
+
+    fn last_words(&self, _: &NodeSpec, _: u64) -> Option<LastWords> {
+        None
     }
 }
+
+const NOT_BUILT: Answer = Answer {
+    outcome: Outcome::Failed,
+    index: None,
+    said: String::new(),
+};
 
 /// Tells the nemesis when a call is in flight.
 #[derive(Debug)]
@@ -101,18 +151,19 @@ impl Hands {
 pub fn node_change(roll: &Roll) -> NodeChange {
     NodeChange {
         release: roll.release.clone(),
-        encryption: roll.encryption.map(|flags| flags == Switch::On),
+        encryption: roll.flags.encryption.map(|flags| flags == Switch::On),
     }
 }
 
-fn change_of(call: AdminCall) -> KeyChange {
-    match call {
-        AdminCall::Bootstrap => KeyChange::Bootstrap,
-        AdminCall::EnableStorageEnvelope => KeyChange::EnableStorageEnvelope,
-        AdminCall::EnableRaftEnvelope => KeyChange::EnableRaftEnvelope,
-        AdminCall::RotateStorage => KeyChange::Rotate(Purpose::Storage),
-        AdminCall::RotateRaft => KeyChange::Rotate(Purpose::Raft),
-    }
+fn change_of(call: Call) -> Option<KeyChange> {
+    Some(match call {
+        Call::Bootstrap => KeyChange::Bootstrap,
+        Call::EnableStorageEnvelope => KeyChange::EnableStorageEnvelope,
+        Call::EnableRaftEnvelope => KeyChange::EnableRaftEnvelope,
+        Call::RotateStorage => KeyChange::Rotate(Purpose::Storage),
+        Call::RotateRaft => KeyChange::Rotate(Purpose::Raft),
+        Call::RegisterWriter | Call::Resync => return None,
+    })
 }
 
 #[cfg(test)]
@@ -121,8 +172,10 @@ mod tests {
 
     #[test]
     fn a_call_is_named_alike_in_plan_and_store() {
-        for call in AdminCall::ALL {
-            assert_eq!(change_of(call).to_string(), call.to_string());
+        for call in Call::ALL {
+            if let Some(change) = change_of(call) {
+                assert_eq!(change.to_string(), call.to_string());
+            }
         }
     }
 }

@@ -77,7 +77,10 @@ fn check_releases(plan: &Plan) -> anyhow::Result<()> {
             if !named.is_empty() && !named.contains(&position) {
                 continue;
             }
-            let flags = roll.encryption.map_or(life.flags, |to| to == Switch::On);
+            let flags = roll
+                .flags
+                .encryption
+                .map_or(life.flags, |to| to == Switch::On);
             let release = release.unwrap_or(life.release);
             check_flags(&life.name, release, flags).with_context(refused)?;
             (life.release, life.flags) = (release, flags);

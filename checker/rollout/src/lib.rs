@@ -14,4 +14,4 @@ mod step;
 pub use outcome::{Expectation, Outcome, Seen, UnknownOutcome};
 pub use release::{Release, UnknownRelease};
 pub use setup::{FlagChange, KekFile, Setup, SidecarPath, Switch};
-pub use step::{Call, MemberChange, Send, Step, Tamper};
+pub use step::{Call, MemberChange, Send, Step, Tamper, UnknownCall};

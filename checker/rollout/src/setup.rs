@@ -55,6 +55,45 @@ pub enum SidecarPath {
     Undurable,
 }
 
+impl std::fmt::Display for KekFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            KekFile::Own => "own",
+            KekFile::Absent => "absent",
+            KekFile::Missing => "missing",
+            KekFile::Wrong => "wrong",
+            KekFile::Foreign => "foreign",
+            KekFile::GroupReadable => "group-readable",
+        })
+    }
+}
+
+impl std::fmt::Display for SidecarPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            SidecarPath::On => "on",
+            SidecarPath::Off => "off",
+            SidecarPath::Undurable => "undurable",
+        })
+    }
+}
+
+impl std::fmt::Display for FlagChange {
+    /// `encryption on, kek foreign`; empty where nothing is changed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words = [
+            self.encryption.map(|to| format!("encryption {to}")),
+            self.flag.map(|to| format!("flag {to}")),
+            self.kek.map(|to| format!("kek {to}")),
+            self.sidecar.map(|to| format!("sidecar {to}")),
+            self.rotate_on_startup
+                .map(|to| format!("rotate-on-startup {to}")),
+        ];
+        let words: Vec<_> = words.into_iter().flatten().collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
 /// Everything of a process's start that the rollout is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Setup {

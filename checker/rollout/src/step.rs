@@ -6,7 +6,7 @@ use crate::setup::Setup;
 
 /// A call of the encryption administration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Call {
     /// `bootstrap`: the first two keys, and every member registered.
     Bootstrap,
@@ -50,6 +50,35 @@ impl Call {
     }
 }
 
+/// A word that is no call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no call `{0}`; there are {names}", names = Call::ALL.map(Call::as_str).join(", "))]
+pub struct UnknownCall(String);
+
+impl std::str::FromStr for Call {
+    type Err = UnknownCall;
+
+    fn from_str(word: &str) -> Result<Self, UnknownCall> {
+        let mut all = Call::ALL.into_iter();
+        all.find(|call| call.as_str() == word)
+            .ok_or_else(|| UnknownCall(word.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Call {
+    type Error = UnknownCall;
+
+    fn try_from(word: String) -> Result<Self, UnknownCall> {
+        word.parse()
+    }
+}
+
+impl From<Call> for &'static str {
+    fn from(call: Call) -> Self {
+        call.as_str()
+    }
+}
+
 impl std::fmt::Display for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
@@ -70,6 +99,24 @@ pub enum Send {
     /// `late`: the last request of this call that was sent before, again, as the network may
     /// deliver it long after.
     Late,
+}
+
+impl Send {
+    /// The name, as plans spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Send::Once => "once",
+            Send::Twice => "twice",
+            Send::Concurrent => "concurrent",
+            Send::Late => "late",
+        }
+    }
+}
+
+impl std::fmt::Display for Send {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// What is done to the files of a node that is down, before it is started again.
@@ -146,6 +193,42 @@ pub enum MemberChange {
     Remove,
     /// `replace`: a member is removed, its disk wiped, and added again as a voter.
     Replace,
+}
+
+impl MemberChange {
+    /// All of them.
+    pub const ALL: [MemberChange; 5] = [
+        MemberChange::AddLearner,
+        MemberChange::AddVoter,
+        MemberChange::Promote,
+        MemberChange::Remove,
+        MemberChange::Replace,
+    ];
+
+    /// The name, as plans spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MemberChange::AddLearner => "add-learner",
+            MemberChange::AddVoter => "add-voter",
+            MemberChange::Promote => "promote",
+            MemberChange::Remove => "remove",
+            MemberChange::Replace => "replace",
+        }
+    }
+
+    /// Whether a process joins that was no member before.
+    pub const fn adds(self) -> bool {
+        matches!(
+            self,
+            MemberChange::AddLearner | MemberChange::AddVoter | MemberChange::Replace
+        )
+    }
+}
+
+impl std::fmt::Display for MemberChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// One step.

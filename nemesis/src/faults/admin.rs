@@ -1,11 +1,12 @@
 //! `admin`: a call of the store's encryption administration. A step: it stays.
 
 use async_trait::async_trait;
+use keyquake_rollout::Outcome;
 
 use super::{Fault, Stage};
 use crate::catalogue::{FaultInfo, FaultName};
 use crate::in_flight::InFlight;
-use crate::operator::{AdminCall, NotAccepted};
+use crate::operator::CallRequest;
 use crate::target::Target;
 
 pub(crate) const INFO: FaultInfo = FaultInfo {
@@ -21,7 +22,7 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
 pub(crate) struct Admin {
     /// Who led when it was aimed.
     leader: Vec<u16>,
-    call: AdminCall,
+    request: CallRequest,
     flight: InFlight,
     /// Whether a fault is to hit it: then its answer may be lost.
     hit: bool,
@@ -43,10 +44,10 @@ pub(super) fn fits(target: &Target) -> Result<(), &'static str> {
 }
 
 impl Admin {
-    pub(crate) fn new(leader: Vec<u16>, call: AdminCall, flight: InFlight, hit: bool) -> Self {
+    pub(crate) fn new(leader: Vec<u16>, request: CallRequest, flight: InFlight, hit: bool) -> Self {
         Self {
             leader,
-            call,
+            request,
             flight,
             hit,
             came: Came::Nothing,
@@ -61,35 +62,36 @@ impl Fault for Admin {
     }
 
     async fn apply(&mut self, stage: &Stage<'_>) -> Result<String, String> {
-        let came = stage.operator.call(self.call, &self.flight).await;
+        let call = &self.request;
+        let answer = stage.operator.call(call, None, &self.flight).await;
         self.flight.over();
-        match came {
-            Ok(accepted) => {
-                self.came = Came::Accepted(accepted.index);
-                Ok(format!("{} was accepted: {}", self.call, accepted.answer))
+        let said = answer.said;
+        match answer.outcome {
+            Outcome::Accepted => {
+                self.came = answer.index.map_or(Came::Nothing, Came::Accepted);
+                Ok(format!("{call} was accepted: {said}"))
             }
-            Err(NotAccepted::Lost(error)) if self.hit => {
+            Outcome::Indeterminate if self.hit => {
                 self.came = Came::Lost;
-                Ok(format!(
-                    "{} was sent, and its answer was lost: {error}",
-                    self.call
-                ))
+                Ok(format!("{call} was sent, and its answer was lost: {said}"))
             }
-            Err(NotAccepted::Lost(error) | NotAccepted::Refused(error)) => {
-                Err(format!("{} was not done: {error}", self.call))
-            }
+            _ => Err(format!("{call} was not done: {said}")),
         }
     }
 
     async fn check(&mut self, stage: &Stage<'_>) -> Result<String, String> {
         match self.came {
-            Came::Accepted(index) => stage.operator.applied(index).await,
+            Came::Accepted(index) => stage.operator.applied(index, &everybody(stage)).await,
             Came::Lost => Ok("it may have been committed".to_owned()),
-            Came::Nothing => Err(format!("{} was not accepted", self.call)),
+            Came::Nothing => Err(format!("{} was not accepted", self.request)),
         }
     }
 
     async fn heal(&mut self, _: &Stage<'_>) -> Result<String, String> {
         Ok("nothing to undo: keys only ever go forward".to_owned())
     }
+}
+
+fn everybody(stage: &Stage<'_>) -> Vec<u16> {
+    (0..stage.cluster.node_count()).collect()
 }

@@ -142,7 +142,8 @@ pub(crate) fn aim(
                 Details::Admin(call) => {
                     let flight = flight.cloned();
                     let hit = flight.is_some();
-                    let call = admin::Admin::new(nodes, *call, flight.unwrap_or_default(), hit);
+                    let call =
+                        admin::Admin::new(nodes, call.clone(), flight.unwrap_or_default(), hit);
                     Ok(Box::new(call))
                 }
                 Details::None => Err(format!("`{}` does not say what to do", planned.fault)),

@@ -48,13 +48,13 @@ impl Roll {
         let spec = stage.cluster.spec(node).await.map_err(|e| text(&e))?;
         let before = format!("{} ({})", spec.release, stage.cluster.status(node));
         let spec = stage.operator.rolled(&spec, &self.change)?;
-        let restarted = stage.cluster.restart(node, spec).await;
+        let restarted = stage.cluster.restart(node, spec.clone()).await;
         let pid = restarted.map_err(|error| format!("{name} was {before}, but {error}"))?;
         let how = format!("{name} was {before}, and was started again as pid {pid}");
         let ready = stage.serves(node, begun + HEAL_WITHIN).await;
         ready.map_err(|error| format!("{how}, but doesn't serve: {error}"))?;
         let how = format!("{how}, serves after {} ms", begun.elapsed().as_millis());
-        let said = stage.operator.check_rolled(node, &self.change).await;
+        let said = stage.operator.check_rolled(&spec, &self.change).await;
         let said = said.map_err(|error| format!("{how}, but {error}"))?;
         let leader = stage.someone_leads(begun + HEAL_WITHIN).await;
         let leader = leader.map_err(|error| format!("{how} ({said}), but {error}"))?;

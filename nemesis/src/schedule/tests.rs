@@ -1,7 +1,7 @@
 //! Schedules read, written, and refused.
 
 use super::*;
-use crate::operator::Switch;
+use keyquake_rollout::{FlagChange, Switch};
 
 const BY_HAND: &str = r#"
 [[faults]]
@@ -53,14 +53,18 @@ fn hand_written_schedules_are_read_and_written_alike() {
     assert_eq!(schedule[3].target, Target::Cuts(vec![(0, 1), (2, 1)]));
     let roll = Roll {
         release: Some("6b".to_owned()),
-        encryption: Some(Switch::On),
+        flags: FlagChange {
+            encryption: Some(Switch::On),
+            ..FlagChange::default()
+        },
+        tampers: vec![],
     };
     assert_eq!(schedule[4].details, Details::Roll(roll));
     assert_eq!(schedule[4].title(), "roll to 6b, encryption on");
     assert_eq!(schedule[5].target, Target::Leader);
     assert_eq!(
         schedule[5].details,
-        Details::Admin(AdminCall::RotateStorage)
+        Details::Admin(CallRequest::once(Call::RotateStorage))
     );
     assert_eq!(schedule[5].title(), "admin rotate-storage");
     validate(&schedule, 3).unwrap();
@@ -274,7 +278,7 @@ faults = [
 #[test]
 fn a_fault_hits_the_call_before_it() {
     let schedule = parse(ONE_LINE_EACH).unwrap();
-    assert_eq!(schedule[1].during, Some(AdminCall::RotateStorage));
+    assert_eq!(schedule[1].during, Some(Call::RotateStorage));
     assert_eq!(schedule[1].at, Duration::from_millis(5));
     assert_eq!(validate(&schedule, 3).unwrap(), Duration::from_secs(5));
     let written = to_toml(&schedule).unwrap();

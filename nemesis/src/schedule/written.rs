@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use keyquake_rollout::{Call, FlagChange, KekFile, Send, SidecarPath, Switch, Tamper};
 use serde::{Deserialize, Serialize};
 
 use super::{Details, PlannedFault};
 use crate::catalogue::FaultName;
 use crate::faults;
-use crate::operator::{AdminCall, Roll, Switch};
+use crate::operator::{CallRequest, Roll};
 use crate::target::Target;
 
 #[derive(Serialize, Deserialize)]
@@ -42,14 +43,38 @@ pub(super) struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     encryption: Option<Switch>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    call: Option<AdminCall>,
+    flag: Option<Switch>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kek: Option<KekFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sidecar: Option<SidecarPath>,
+    #[serde(
+        rename = "rotate-on-startup",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    rotate_on_startup: Option<Switch>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tamper: Vec<Tamper>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    call: Option<Call>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    send: Option<Send>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "optional_seconds"
+    )]
+    deadline: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<u32>,
 }
 
 /// A moment that is not a time.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct When {
-    during: AdminCall,
+    during: Call,
 }
 
 impl TryFrom<Written> for PlannedFault {
@@ -83,7 +108,7 @@ impl TryFrom<Written> for PlannedFault {
 
 impl Written {
     /// When it begins, and the call it hits.
-    fn begins(&self) -> Result<(Duration, Option<AdminCall>), String> {
+    fn begins(&self) -> Result<(Duration, Option<Call>), String> {
         let fault = self.fault;
         match (self.at, self.when, self.after) {
             (Some(at), None, None) => Ok((at, None)),
@@ -118,41 +143,83 @@ impl Written {
 
     fn details(&self) -> Result<Details, String> {
         let fault = self.fault;
+        let (roll, admin) = (FaultName::Roll, FaultName::Admin);
         let stray = [
-            ("release", self.release.is_some(), FaultName::Roll),
-            ("encryption", self.encryption.is_some(), FaultName::Roll),
-            ("call", self.call.is_some(), FaultName::Admin),
+            ("release", self.release.is_some(), roll),
+            ("encryption", self.encryption.is_some(), roll),
+            ("flag", self.flag.is_some(), roll),
+            ("kek", self.kek.is_some(), roll),
+            ("sidecar", self.sidecar.is_some(), roll),
+            ("rotate-on-startup", self.rotate_on_startup.is_some(), roll),
+            ("tamper", !self.tamper.is_empty(), roll),
+            ("call", self.call.is_some(), admin),
+            ("send", self.send.is_some(), admin),
+            ("deadline", self.deadline.is_some(), admin),
+            ("epoch", self.epoch.is_some(), admin),
         ];
         if let Some((field, ..)) = stray.iter().find(|(_, there, of)| *there && *of != fault) {
             return Err(format!("`{fault}` has no `{field}`"));
         }
         match fault {
-            FaultName::Roll if self.release.is_none() && self.encryption.is_none() => Err(
-                "`roll` changes nothing: give `release`, `encryption` (\"on\" or \"off\"), or both"
+            FaultName::Roll if self.roll() == Roll::default() => Err(
+                "`roll` changes nothing: give `release`, `encryption` (\"on\" or \"off\") or another flag, or `tamper`"
                     .to_owned(),
             ),
-            FaultName::Roll => Ok(Details::Roll(Roll {
-                release: self.release.clone(),
-                encryption: self.encryption,
-            })),
-            FaultName::Admin => self.call.map(Details::Admin).ok_or_else(|| {
-                format!(
-                    "missing field `call`: what `admin` does, one of {}",
-                    AdminCall::ALL.map(AdminCall::as_str).join(", ")
-                )
-            }),
+            FaultName::Roll => Ok(Details::Roll(self.roll())),
+            FaultName::Admin => self.request().map(Details::Admin),
             _ => Ok(Details::None),
         }
     }
 }
 
+impl Written {
+    fn roll(&self) -> Roll {
+        Roll {
+            release: self.release.clone(),
+            flags: FlagChange {
+                encryption: self.encryption,
+                flag: self.flag,
+                kek: self.kek,
+                sidecar: self.sidecar,
+                rotate_on_startup: self.rotate_on_startup,
+            },
+            tampers: self.tamper.clone(),
+        }
+    }
+
+    fn request(&self) -> Result<CallRequest, String> {
+        let call = self.call.ok_or_else(|| {
+            format!(
+                "missing field `call`: what `admin` does, one of {}",
+                Call::ALL.map(Call::as_str).join(", ")
+            )
+        })?;
+        if self.epoch.is_some() && call != Call::RegisterWriter {
+            return Err(format!(
+                "`{call}` has no `epoch`; that is for register-writer"
+            ));
+        }
+        if self.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            return Err(format!("`{call}` needs some time (`deadline`)"));
+        }
+        Ok(CallRequest {
+            call,
+            send: self.send.unwrap_or_default(),
+            deadline: self.deadline,
+            epoch: self.epoch,
+        })
+    }
+}
+
 impl From<PlannedFault> for Written {
     fn from(planned: PlannedFault) -> Self {
-        let (release, encryption, call) = match planned.details {
-            Details::None => (None, None, None),
-            Details::Roll(roll) => (roll.release, roll.encryption, None),
-            Details::Admin(call) => (None, None, Some(call)),
+        let (roll, request) = match planned.details {
+            Details::None => (Roll::default(), None),
+            Details::Roll(roll) => (roll, None),
+            Details::Admin(request) => (Roll::default(), Some(request)),
         };
+        let flags = roll.flags;
+        let send = request.as_ref().map(|request| request.send);
         // A call goes to the leader, which needs no saying.
         let unsaid = planned.fault == FaultName::Admin;
         Written {
@@ -162,9 +229,17 @@ impl From<PlannedFault> for Written {
             hold: (!planned.hold.is_zero()).then_some(planned.hold),
             fault: planned.fault,
             target: (!unsaid).then_some(planned.target),
-            release,
-            encryption,
-            call,
+            release: roll.release,
+            encryption: flags.encryption,
+            flag: flags.flag,
+            kek: flags.kek,
+            sidecar: flags.sidecar,
+            rotate_on_startup: flags.rotate_on_startup,
+            tamper: roll.tampers,
+            call: request.as_ref().map(|request| request.call),
+            send: send.filter(|&send| send != Send::Once),
+            deadline: request.as_ref().and_then(|request| request.deadline),
+            epoch: request.and_then(|request| request.epoch),
         }
     }
 }

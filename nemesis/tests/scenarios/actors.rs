@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use keyquake_cluster::{NetworkKind, NodeSpec, NodeStatus};
 use keyquake_nemesis::{
-    Accepted, ActiveFaults, AdminCall, Details, FaultName, FaultRecord, FaultSink, Health,
-    InFlight, LeaderFinder, NotAccepted, Operator, PlannedFault, Report, Roll, Step, Surroundings,
-    Target, run,
+    ActiveFaults, Answer, CallRequest, Details, FaultName, FaultRecord, FaultSink, Health,
+    InFlight, KeyState, LastWords, LeaderFinder, MemberChange, Operator, Outcome, PlannedFault,
+    Release, Report, Roll, Setup, Step, Surroundings, Tamper, Target, run,
 };
 use tokio::sync::watch;
 
@@ -106,6 +106,12 @@ pub const IDLE: Hands<'static> = Hands {
     loses: false,
 };
 
+const NOBODY_JOINS: Answer = Answer {
+    outcome: Outcome::Failed,
+    index: None,
+    said: String::new(),
+};
+
 /// Surroundings of faults that need no operator.
 pub fn around<'a>(leader: &'a dyn LeaderFinder, health: &'a dyn Health) -> Surroundings<'a> {
     Surroundings {
@@ -117,24 +123,64 @@ pub fn around<'a>(leader: &'a dyn LeaderFinder, health: &'a dyn Health) -> Surro
 
 #[async_trait]
 impl Operator for Hands<'_> {
-    async fn call(&self, call: AdminCall, flight: &InFlight) -> Result<Accepted, NotAccepted> {
-        let index = self
-            .call
-            .map_err(|why| NotAccepted::Refused(why.to_owned()))?;
+    async fn call(&self, request: &CallRequest, _: Option<u16>, flight: &InFlight) -> Answer {
+        let answer = |outcome, index, said: &str| Answer {
+            outcome,
+            index,
+            said: said.to_owned(),
+        };
+        let index = match self.call {
+            Ok(index) => index,
+            Err(why) => return answer(Outcome::Refused(None), None, why),
+        };
         flight.sent();
         tokio::time::sleep(self.takes).await;
         flight.answered();
         if self.loses {
-            return Err(NotAccepted::Lost("no answer".to_owned()));
+            return answer(Outcome::Indeterminate, None, "no answer");
         }
-        Ok(Accepted {
-            answer: format!("{call} at index {index}"),
-            index,
-        })
+        let said = format!("{} at index {index}", request.call);
+        answer(Outcome::Accepted, Some(index), &said)
     }
 
-    async fn applied(&self, index: u64) -> Result<String, String> {
+    async fn applied(&self, index: u64, _: &[u16]) -> Result<String, String> {
         Ok(format!("{} at index {index}", self.applied?))
+    }
+
+    async fn keys(&self, _: u16) -> Option<KeyState> {
+        None
+    }
+
+    fn setup(&self, node: &NodeSpec) -> Result<Setup, String> {
+        Ok(Setup::bare(node.release.parse().unwrap_or(Release::R6F)))
+    }
+
+    fn joining(&self, _: &NodeSpec, _: MemberChange) -> Result<NodeSpec, String> {
+        Err("nobody joins here".to_owned())
+    }
+
+    async fn member(&self, _: MemberChange, _: &NodeSpec) -> Answer {
+        NOBODY_JOINS
+    }
+
+    async fn transfer(&self, _: u16) -> Answer {
+        NOBODY_JOINS
+    }
+
+    fn save(&self, _: &NodeSpec) -> Result<String, String> {
+        Err("nothing is kept here".to_owned())
+    }
+
+    fn tamper(&self, _: &NodeSpec, _: Tamper) -> Result<String, String> {
+        Err("nothing is changed here".to_owned())
+    }
+
+    fn fingerprint(&self, _: &NodeSpec) -> Result<String, String> {
+        Ok(String::new())
+    }
+
+    fn last_words(&self, _: &NodeSpec, _: u64) -> Option<LastWords> {
+        None
     }
 
     fn rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<NodeSpec, String> {
@@ -146,10 +192,10 @@ impl Operator for Hands<'_> {
         Ok(node)
     }
 
-    async fn check_rolled(&self, node: u16, roll: &Roll) -> Result<String, String> {
+    async fn check_rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<String, String> {
         let fixture = self.fixture.ok_or("there are no nodes")?;
         let wanted = format!("serving as {}", roll.release.as_deref().unwrap_or(""));
-        if said(fixture, node).contains(&wanted) {
+        if said(fixture, node.index).contains(&wanted) {
             Ok(wanted)
         } else {
             Err("it says it is something else".to_owned())

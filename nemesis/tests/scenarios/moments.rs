@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyquake_cluster::{NetworkMode, enter_own_network};
-use keyquake_nemesis::{AdminCall, Details, FaultName, PlannedFault, Step, Target};
+use keyquake_nemesis::{Call, CallRequest, Details, FaultName, PlannedFault, Step, Target};
 
 use crate::actors::{Hands, IDLE, Records, fault, perform_with, serving, step};
 use crate::stage::block_on;
@@ -16,9 +16,13 @@ fn rotation_under_fire(hands: Hands<'static>) -> (Arc<Records>, Vec<bool>) {
     let kind = enter_own_network(NetworkMode::Loopback).unwrap();
     block_on(async {
         let fixture = serving(&kind, 3).await;
-        let call = AdminCall::RotateStorage;
+        let call = Call::RotateStorage;
         let schedule = [
-            step(FaultName::Admin, Target::Leader, Details::Admin(call)),
+            step(
+                FaultName::Admin,
+                Target::Leader,
+                Details::Admin(CallRequest::once(call)),
+            ),
             PlannedFault {
                 at: AFTER,
                 during: Some(call),

@@ -1,7 +1,7 @@
 //! Roll and admin: steps that stay.
 
 use keyquake_cluster::{Ending, NetworkKind, NetworkMode, NodeStatus, enter_own_network};
-use keyquake_nemesis::{AdminCall, Details, FaultName, PlannedFault, Roll, Step, Target};
+use keyquake_nemesis::{Call, CallRequest, Details, FaultName, PlannedFault, Roll, Step, Target};
 
 use crate::actors::{
     BROKEN, Hands, IDLE, LIAR, Records, fault, perform, perform_with, pid, serving, step,
@@ -18,7 +18,7 @@ fn loopback() -> NetworkKind {
 fn roll(nodes: &[u16], release: &str) -> PlannedFault {
     let change = Roll {
         release: Some(release.to_owned()),
-        encryption: None,
+        ..Roll::default()
     };
     let target = Target::Nodes(nodes.to_vec());
     step(FaultName::Roll, target, Details::Roll(change))
@@ -160,7 +160,7 @@ fn call(
             applied,
             ..IDLE
         };
-        let rotate = Details::Admin(AdminCall::RotateStorage);
+        let rotate = Details::Admin(CallRequest::once(Call::RotateStorage));
         let rotate = step(FaultName::Admin, Target::Leader, rotate);
         let (records, _) = perform_with(&fixture, &hands, &[rotate], async {}).await;
         assert_eq!(records.nodes(), [1]);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use elle_rs::history::{Event, FaultStep, Op};
 use keyquake_audit::{Answered, Canaries, Canary, MayStand, NodeDisks, Subject};
-use keyquake_nemesis::{AdminCall, Details};
+use keyquake_nemesis::{Call, CallRequest, Details};
 use keyquake_results::RunFolder;
 use keyquake_systems::SystemName;
 use keyquake_systems::elastickv::encryption::{KeyChange, KeyFiles};
@@ -76,7 +76,9 @@ fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
             Event::Fault(fault) if fault.step == FaultStep::Effective => {
                 let number = fault.fault as usize;
                 let planned = plan.faults.get(number)?;
-                let made = planned.details == Details::Admin(call) && !was_hit(number);
+                let is_it = |request: &CallRequest| request.call == call;
+                let made = matches!(&planned.details, Details::Admin(request) if is_it(request))
+                    && !was_hit(number);
                 made.then_some(fault.index)
             }
             _ => None,
@@ -84,8 +86,8 @@ fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
         effective.unwrap_or(u64::MAX)
     };
     let level = plan.cluster.encryption;
-    let storage = cutover(AdminCall::EnableStorageEnvelope);
-    let raft = cutover(AdminCall::EnableRaftEnvelope);
+    let storage = cutover(Call::EnableStorageEnvelope);
+    let raft = cutover(Call::EnableRaftEnvelope);
     Canaries::of_history(canary, events, |op: &Op| {
         match (op.index > storage, op.index > raft) {
             (_, true) => MayStand::Nowhere,
