@@ -141,11 +141,14 @@ pub enum Tamper {
     DataCloned,
     /// `data-wiped`: the data directory and the sidecar removed.
     DataWiped,
+    /// `undone`: what the start before tampered with, put back as it was. Only right after a start
+    /// that was refused: a node that has run since has other files.
+    Undone,
 }
 
 impl Tamper {
     /// All of them.
-    pub const ALL: [Tamper; 9] = [
+    pub const ALL: [Tamper; 10] = [
         Tamper::SidecarRemoved,
         Tamper::SidecarOlder,
         Tamper::SidecarCorrupt,
@@ -155,6 +158,7 @@ impl Tamper {
         Tamper::DataOlder,
         Tamper::DataCloned,
         Tamper::DataWiped,
+        Tamper::Undone,
     ];
 
     /// The name, as plans spell it.
@@ -169,6 +173,7 @@ impl Tamper {
             Tamper::DataOlder => "data-older",
             Tamper::DataCloned => "data-cloned",
             Tamper::DataWiped => "data-wiped",
+            Tamper::Undone => "undone",
         }
     }
 }
@@ -269,6 +274,8 @@ pub enum Step {
         leads: bool,
         /// How it is sent.
         send: Send,
+        /// Of `register-writer`: the epoch given in place of the one that is registered.
+        epoch: Option<u32>,
         /// Whether something else of the plan may end or cut off nodes meanwhile, or the
         /// client's deadline is cut short: then an answer may be lost.
         disturbed: bool,
