@@ -38,6 +38,50 @@ pub const INVARIANTS: &[Invariant] = &[
         meaning: "nodes stay up unless a fault ends them, and a killed node serves again after its restart",
     },
     Invariant {
+        id: "ROL-GATE",
+        meaning: "a change of keys on a node that lacks flag, KEK or sidecar path is refused by name, and nothing is changed",
+    },
+    Invariant {
+        id: "ROL-6A-INERT",
+        meaning: "no flag makes a cluster of 6a nodes commit a change of keys",
+    },
+    Invariant {
+        id: "ROL-HALT",
+        meaning: "a node that can't apply a change of keys halts at its index, and again on every start of the same release",
+    },
+    Invariant {
+        id: "ROL-RECOVER",
+        meaning: "a halted node, started on a release and with flags that can, catches up and serves",
+    },
+    Invariant {
+        id: "ROL-CAPABLE",
+        meaning: "a cutover with a member that is not capable or can't be asked is refused by name, and nothing is changed",
+    },
+    Invariant {
+        id: "ROL-REFUSE",
+        meaning: "a startup guard trips exactly on its trigger, with its name, and changes nothing that a later start reads",
+    },
+    Invariant {
+        id: "ROL-BARRIER",
+        meaning: "during the raft cutover accepted writes are kept, refused ones leave nothing, and it always ends",
+    },
+    Invariant {
+        id: "ROL-IDEMPOTENT",
+        meaning: "a change of keys that is repeated leaves one set of keys and loses nothing",
+    },
+    Invariant {
+        id: "ROL-STARTUP-ROTATE",
+        meaning: "rotate-on-startup rotates at most once for each leadership, and never keeps a node from starting",
+    },
+    Invariant {
+        id: "ROL-MEMBER",
+        meaning: "a newcomer that is not capable or not registered is refused, and a capable one joins",
+    },
+    Invariant {
+        id: "ROL-DOWNGRADE",
+        meaning: "an unsafe downgrade is refused by the store or reported here",
+    },
+    Invariant {
         id: "SELF-HISTORY",
         meaning: "the suite's own record is whole and well-formed",
     },

@@ -11,7 +11,7 @@ fn parse(text: &str) -> Result<Vec<Op>, String> {
     let events = edn::parse(text, Path::new("h.edn")).map_err(|error| error.to_string())?;
     let ops = events.into_iter().filter_map(|event| match event {
         Event::Op(op) => Some(op),
-        Event::Fault(_) | Event::Phase(_) | Event::Exit(_) => None,
+        _ => None,
     });
     Ok(ops.collect())
 }

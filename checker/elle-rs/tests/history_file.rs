@@ -128,7 +128,7 @@ fn what_is_written_is_read() {
 fn the_first_bytes_are_as_documented() {
     let bytes = written(1, 1);
     assert_eq!(&bytes[..8], b"KQHIST\r\n");
-    assert_eq!(bytes[8..12], [1, 0, 0, 0]);
+    assert_eq!(bytes[8..12], [2, 0, 0, 0]);
     assert_eq!(&bytes[12..16], b"KQCH");
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     assert_eq!(word(16) as usize, bytes.len() - 32);
@@ -210,11 +210,18 @@ fn what_is_not_a_history_is_said_to_be_none() {
     newer[8] = VERSION as u8 + 1;
     let message = read(&newer).unwrap_err().to_string();
     assert!(
-        message.contains("format version 2") && message.contains("up to 1"),
+        message.contains("format version 3") && message.contains("up to 2"),
         "{message}"
     );
     let absent = Reader::open(Path::new("no/such/file.kqh")).err().unwrap();
     assert!(absent.to_string().contains("no/such/file.kqh"), "{absent}");
+}
+
+#[test]
+fn version_1_is_read_as_before() {
+    let mut older = written(60, 10);
+    older[8] = 1;
+    assert_eq!(read(&older).unwrap(), (all(60), None));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Looked at are the beginning of the run and every moment at which the last active fault was
 //! healed. If the next fault comes before the bound is over, or the history ends, and nothing
-//! has succeeded by then, that moment says nothing.
+//! has succeeded by then, that moment says nothing. While the cluster can't serve by design
+//! (a majority must not apply what is committed), nothing is asked of it; the verdict says so.
 
 use elle_rs::Finding;
 use elle_rs::history::{Event, FaultStep, Kind, words};
@@ -50,12 +51,30 @@ pub(crate) fn judge(run: &Run<'_>, expectations: &Expectations) -> Option<Invari
         inconclusive(ID, reason)
     } else {
         let longest = words::time(longest);
+        let outages = outages(run.events);
         let reason = format!(
             "at {moments} when nothing was broken (any more), operations succeeded within {longest} \
-             at the longest; the bound is {bound}"
+             at the longest; the bound is {bound}{outages}"
         );
         valid(ID, reason)
     })
+}
+
+/// What the verdict leaves out, for its reason.
+fn outages(events: &[Event]) -> String {
+    let mut reasons = events.iter().filter_map(|event| match event {
+        Event::Outage(outage) if outage.begins => Some(outage),
+        _ => None,
+    });
+    match (reasons.next(), reasons.count()) {
+        (None, _) => String::new(),
+        (Some(first), others) => format!(
+            "; nothing was asked of it during {} by design (at {}: {})",
+            count(1 + others, "outage"),
+            words::time(first.time_ns),
+            first.reason
+        ),
+    }
 }
 
 /// A time without any fault.
@@ -68,8 +87,15 @@ struct Calm {
     until_ns: Option<u64>,
 }
 
+/// Why operations may fail.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    Fault(u32),
+    Outage,
+}
+
 fn calms(events: &[Event]) -> Vec<Calm> {
-    let mut active: BTreeSet<u32> = BTreeSet::new();
+    let mut active: BTreeSet<Trouble> = BTreeSet::new();
     let first = events
         .iter()
         .position(|event| matches!(event, Event::Op(_)));
@@ -83,10 +109,28 @@ fn calms(events: &[Event]) -> Vec<Calm> {
         .into_iter()
         .collect();
     for (position, event) in events.iter().enumerate() {
+        if let Event::Outage(outage) = event {
+            if !outage.begins {
+                if active.remove(&Trouble::Outage) && active.is_empty() {
+                    calms.push(Calm {
+                        from: position,
+                        since_ns: outage.time_ns,
+                        what: "the outage by design was over".to_owned(),
+                        until_ns: None,
+                    });
+                }
+            } else if active.insert(Trouble::Outage)
+                && active.len() == 1
+                && let Some(calm) = calms.last_mut()
+            {
+                calm.until_ns.get_or_insert(outage.time_ns);
+            }
+            continue;
+        }
         let Event::Fault(fault) = event else { continue };
         match fault.step {
             FaultStep::Armed | FaultStep::Effective | FaultStep::HealFailed => {
-                if active.insert(fault.fault)
+                if active.insert(Trouble::Fault(fault.fault))
                     && active.len() == 1
                     && let Some(calm) = calms.last_mut()
                 {
@@ -95,7 +139,7 @@ fn calms(events: &[Event]) -> Vec<Calm> {
             }
             FaultStep::Ineffective => {}
             FaultStep::Healed => {
-                if active.remove(&fault.fault) && active.is_empty() {
+                if active.remove(&Trouble::Fault(fault.fault)) && active.is_empty() {
                     calms.push(Calm {
                         from: position,
                         since_ns: fault.time_ns,

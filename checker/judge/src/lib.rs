@@ -15,6 +15,7 @@ mod judgement;
 mod linearizability;
 mod nonempty;
 mod restart;
+mod rollout;
 mod run;
 mod stats;
 mod wellformed;
@@ -38,11 +39,11 @@ pub fn judge(events: &[Event], torn: Option<&TornTail>, expectations: &Expectati
         availability::judge(&run, expectations),
         definite_errors::judge(&run),
         restart::judge(&run),
-        Some(wellformed::judge(&run)),
-        Some(nonempty::judge(&run, expectations)),
     ]
     .into_iter()
     .flatten()
+    .chain(rollout::judge(&run))
+    .chain([wellformed::judge(&run), nonempty::judge(&run, expectations)])
     .collect();
     Judgement {
         // In the order of `Verdict`: violated outweighs inconclusive outweighs valid.

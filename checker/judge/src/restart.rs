@@ -5,9 +5,9 @@ use elle_rs::Finding;
 use elle_rs::history::{Event, FaultStep, words};
 
 use crate::judgement::InvariantVerdict;
-use crate::run::{Run, count, valid, violated};
+use crate::rollout::{RESTART as ID, Tally};
+use crate::run::{Run, count, inconclusive, valid, violated};
 
-const ID: &str = "ROL-RESTART";
 /// The fault that ends a node and starts it again.
 const KILL: &str = "kill";
 
@@ -15,8 +15,9 @@ pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
     if run.events.is_empty() {
         return None;
     }
-    let mut findings = Vec::new();
-    let mut restarts = 0;
+    let started = Tally::of(run, ID);
+    let mut findings = started.findings;
+    let mut restarts = started.met;
     for event in run.events {
         match event {
             Event::Exit(exit) => findings.push(finding(
@@ -45,10 +46,17 @@ pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
         }
     }
     Some(match findings.len() {
+        0 if started.untold > 0 => inconclusive(
+            ID,
+            format!(
+                "what became of {} could not be told",
+                count(started.untold, "restart")
+            ),
+        ),
         0 => valid(
             ID,
             format!(
-                "no node ended by itself; {} after a kill served",
+                "no node ended by itself; {} served",
                 count(restarts, "restart")
             ),
         ),

@@ -25,7 +25,7 @@ pub(crate) fn stats(
                 faults.entry(*fault).or_default().push(*step);
             }
             Event::Phase(phase) => ended |= phase.phase == Phase::End,
-            Event::Exit(_) => {}
+            Event::Exit(_) | Event::Outcome(_) | Event::Outage(_) => {}
         }
     }
     let with = |step: FaultStep| {

@@ -108,7 +108,7 @@ impl Checks {
             Event::Op(op) if op.kind == Kind::Invoke => self.invoke(op.process, index),
             Event::Op(op) => self.complete(op.process, index, op.kind),
             Event::Phase(phase) => self.phase(phase.phase, index),
-            Event::Fault(_) | Event::Exit(_) => {}
+            Event::Fault(_) | Event::Exit(_) | Event::Outcome(_) | Event::Outage(_) => {}
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What came of a step, or of a member's process because of it.
 ///
 /// Written as plans and histories spell it: `accepted`, `refused`, `refused NAME`, `halts`,
-/// `halts NAME`, `serves`, `failed`, `indeterminate`, `any`. A name is a refusal's
+/// `halts NAME`, `serves`, `failed`, `indeterminate`, `unchanged`, `changed`, `unknown`, `any`. A name is a refusal's
 /// (`proposer-not-configured`) or an error's (`ErrKEKMismatch`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,6 +27,12 @@ pub enum Outcome {
     Failed,
     /// Of a call: it may have been committed.
     Indeterminate,
+    /// Of what a refusal must leave alone: it is as it was.
+    Unchanged,
+    /// Of what a refusal must leave alone: it is not as it was.
+    Changed,
+    /// In an observation only: nobody could tell.
+    Unknown,
     /// In an expectation only: whatever comes.
     Any,
 }
@@ -34,7 +40,7 @@ pub enum Outcome {
 /// A word that is no outcome.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no outcome; there are accepted, refused, `refused NAME`, halts, `halts NAME`, serves, failed, indeterminate, any"
+    "`{0}` is no outcome; there are accepted, refused, `refused NAME`, halts, `halts NAME`, serves, failed, indeterminate, unchanged, changed, unknown, any"
 )]
 pub struct UnknownOutcome(String);
 
@@ -61,6 +67,9 @@ impl fmt::Display for Outcome {
             Outcome::Serves => f.write_str("serves"),
             Outcome::Failed => f.write_str("failed"),
             Outcome::Indeterminate => f.write_str("indeterminate"),
+            Outcome::Unchanged => f.write_str("unchanged"),
+            Outcome::Changed => f.write_str("changed"),
+            Outcome::Unknown => f.write_str("unknown"),
             Outcome::Any => f.write_str("any"),
         }
     }
@@ -81,6 +90,9 @@ impl FromStr for Outcome {
             ("serves", None) => Outcome::Serves,
             ("failed", None) => Outcome::Failed,
             ("indeterminate", None) => Outcome::Indeterminate,
+            ("unchanged", None) => Outcome::Unchanged,
+            ("changed", None) => Outcome::Changed,
+            ("unknown", None) => Outcome::Unknown,
             ("any", None) => Outcome::Any,
             _ => return Err(UnknownOutcome(text.to_owned())),
         })

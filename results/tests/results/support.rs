@@ -389,6 +389,8 @@ impl Made {
                     Event::Fault(fault) => fault.index = index as u64,
                     Event::Phase(phase) => phase.index = index as u64,
                     Event::Exit(exit) => exit.index = index as u64,
+                    Event::Outcome(outcome) => outcome.index = index as u64,
+                    Event::Outage(outage) => outage.index = index as u64,
                 }
                 event
             });

@@ -15,7 +15,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use elle_rs::history::{
-    Action, Event, ExitEvent, FaultEvent, FaultStep, Kind, Op, Phase, PhaseEvent,
+    Action, Event, ExitEvent, FaultEvent, FaultStep, Kind, Op, OutageEvent, OutcomeEvent, Phase,
+    PhaseEvent,
 };
 use tokio::sync::watch;
 
@@ -266,6 +267,31 @@ impl Recorder {
                 time_ns,
                 node,
                 ending,
+            })
+        });
+        recorded.map(|(index, _)| index)
+    }
+
+    /// Records what came of an operator's step; index and time are given here.
+    pub fn record_outcome(&self, outcome: OutcomeEvent) -> Result<u64, RecordError> {
+        let recorded = self.shared.record(|index, time_ns| {
+            Event::Outcome(OutcomeEvent {
+                index,
+                time_ns,
+                ..outcome
+            })
+        });
+        recorded.map(|(index, _)| index)
+    }
+
+    /// Records that the cluster can't serve by design from now on, or can again.
+    pub fn record_outage(&self, begins: bool, reason: String) -> Result<u64, RecordError> {
+        let recorded = self.shared.record(|index, time_ns| {
+            Event::Outage(OutageEvent {
+                index,
+                time_ns,
+                begins,
+                reason,
             })
         });
         recorded.map(|(index, _)| index)

@@ -27,6 +27,10 @@ pub enum Event {
     Phase(PhaseEvent),
     /// A node ended that no fault had killed.
     Exit(ExitEvent),
+    /// What came of an operator's step, beside what must. Since version 2 of the file.
+    Outcome(OutcomeEvent),
+    /// The cluster can't serve by design, or can again. Since version 2 of the file.
+    Outage(OutageEvent),
 }
 
 /// An invocation or a completion of one operation.
@@ -183,6 +187,46 @@ pub struct ExitEvent {
     pub ending: String,
 }
 
+/// What came of an operator's step, or of a node because of one, beside what must.
+///
+/// Outcomes are words of the rollout (`accepted`, `refused NAME`, `halts NAME`, `serves`, …).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeEvent {
+    /// Position in the history, strictly growing over all events.
+    pub index: u64,
+    /// Nanoseconds since the run began, on a monotonic clock: when it was known.
+    pub time_ns: u64,
+    /// Position in the plan of the step it came of, from 0.
+    pub fault: u32,
+    /// The invariant that another outcome breaks (`ROL-GATE`).
+    pub invariant: String,
+    /// What it is about, in words: the step, or a node.
+    pub subject: String,
+    /// The node whose process it is about, by position; `None` for a call.
+    pub node: Option<u16>,
+    /// What it may come to: one of these.
+    pub expected: Vec<String>,
+    /// The rule that says so.
+    pub because: String,
+    /// What it came to.
+    pub observed: String,
+    /// What was seen that shows it.
+    pub evidence: String,
+}
+
+/// The cluster can't serve by design (a majority may not apply what is committed), or can again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutageEvent {
+    /// Position in the history, strictly growing over all events.
+    pub index: u64,
+    /// Nanoseconds since the run began, on a monotonic clock.
+    pub time_ns: u64,
+    /// Whether it begins here; else it ends.
+    pub begins: bool,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// The phases of a run, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
@@ -202,6 +246,8 @@ impl Event {
             Event::Fault(fault) => fault.index,
             Event::Phase(phase) => phase.index,
             Event::Exit(exit) => exit.index,
+            Event::Outcome(outcome) => outcome.index,
+            Event::Outage(outage) => outage.index,
         }
     }
 
@@ -212,6 +258,8 @@ impl Event {
             Event::Fault(fault) => fault.time_ns,
             Event::Phase(phase) => phase.time_ns,
             Event::Exit(exit) => exit.time_ns,
+            Event::Outcome(outcome) => outcome.time_ns,
+            Event::Outage(outage) => outage.time_ns,
         }
     }
 }

@@ -111,3 +111,26 @@ fn without_time_to_tell() {
     history.run(write(1, 10), Kind::Info);
     assert_inconclusive(&history.judged(), "AVAIL", "lasted long enough");
 }
+
+#[test]
+fn nothing_is_asked_during_an_outage_by_design() {
+    let mut history = History::new();
+    history.ok(write(1, 10)).outage(true).wait(20);
+    for value in 20..30 {
+        history.run(write(1, value), Kind::Info).wait(20);
+    }
+    history.outage(false).ok(write(1, 50));
+    let judgement = history.judged();
+    assert_valid(&judgement, "AVAIL");
+    let reason = &on(&judgement, "AVAIL").reason;
+    assert!(
+        reason.contains("during 1 outage by design") && reason.contains("2 of 3 members"),
+        "{reason}"
+    );
+    // After it, the bound counts again.
+    history.outage(true).outage(false);
+    for value in 60..70 {
+        history.run(write(1, value), Kind::Info).wait(20);
+    }
+    assert_violated(&history.judged(), "AVAIL", &["unavailable"]);
+}

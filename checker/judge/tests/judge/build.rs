@@ -1,7 +1,8 @@
 //! Histories for tests, written event by event.
 
 use elle_rs::history::{
-    Action, Event, ExitEvent, FaultEvent, FaultStep, Key, Kind, Op, Phase, PhaseEvent, Step, Value,
+    Action, Event, ExitEvent, FaultEvent, FaultStep, Key, Kind, Op, OutageEvent, OutcomeEvent,
+    Phase, PhaseEvent, Step, Value,
 };
 use keyquake_judge::{Expectations, InvariantVerdict, Judgement, Verdict, judge};
 
@@ -59,6 +60,36 @@ impl History {
             time_ns,
             node,
             ending: ending.to_owned(),
+        }));
+        self
+    }
+
+    /// What came of a step, beside what must.
+    pub fn outcome(&mut self, invariant: &str, expected: &[&str], observed: &str) -> &mut Self {
+        let (index, time_ns) = self.tick();
+        self.events.push(Event::Outcome(OutcomeEvent {
+            index,
+            time_ns,
+            fault: 3,
+            invariant: invariant.to_owned(),
+            subject: "admin bootstrap".to_owned(),
+            node: None,
+            expected: expected.iter().map(|word| (*word).to_owned()).collect(),
+            because: "the table says so".to_owned(),
+            observed: observed.to_owned(),
+            evidence: "it answered".to_owned(),
+        }));
+        self
+    }
+
+    /// The cluster can't serve by design, or can again.
+    pub fn outage(&mut self, begins: bool) -> &mut Self {
+        let (index, time_ns) = self.tick();
+        self.events.push(Event::Outage(OutageEvent {
+            index,
+            time_ns,
+            begins,
+            reason: "2 of 3 members have halted".to_owned(),
         }));
         self
     }

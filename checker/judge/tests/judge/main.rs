@@ -7,3 +7,4 @@ mod durability;
 mod json;
 mod own;
 mod restart;
+mod rollout;

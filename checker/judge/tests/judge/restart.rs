@@ -16,7 +16,7 @@ fn holds_when_killed_nodes_come_back() {
     let judgement = history.judged();
     assert_valid(&judgement, "ROL-RESTART");
     let reason = &on(&judgement, "ROL-RESTART").reason;
-    assert!(reason.contains("1 restart after a kill served"), "{reason}");
+    assert!(reason.contains("1 restart served"), "{reason}");
 }
 
 #[test]

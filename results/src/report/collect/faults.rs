@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use elle_rs::history::{FaultEvent, FaultStep};
+use elle_rs::history::{FaultEvent, FaultStep, OutcomeEvent};
 
 /// The faults of a run, by their position in the plan.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct FaultLife {
     pub nodes: Vec<u16>,
     /// What happened, in order.
     pub steps: Vec<FaultEvent>,
+    /// What came of it beside what must, for an operator's step.
+    pub outcomes: Vec<OutcomeEvent>,
 }
 
 impl Faults {
@@ -30,11 +32,20 @@ impl Faults {
             name: event.name.clone(),
             nodes: Vec::new(),
             steps: Vec::new(),
+            outcomes: Vec::new(),
         });
         if !event.nodes.is_empty() {
             life.nodes.clone_from(&event.nodes);
         }
         life.steps.push(event);
+    }
+
+    /// A step is armed before anything comes of it; an outcome of a fault never heard of is
+    /// the judge's to see.
+    pub(super) fn add_outcome(&mut self, outcome: OutcomeEvent) {
+        if let Some(life) = self.lives.get_mut(&outcome.fault) {
+            life.outcomes.push(outcome);
+        }
     }
 
     /// The faults in the plan's order.

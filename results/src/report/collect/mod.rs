@@ -100,7 +100,8 @@ impl Collected {
                 }
                 Event::Fault(fault) => all.faults.add(fault),
                 // An exit is a finding of ROL-RESTART, which the page shows as one.
-                Event::Exit(_) => {}
+                Event::Exit(_) | Event::Outage(_) => {}
+                Event::Outcome(outcome) => all.faults.add_outcome(outcome),
                 Event::Phase(phase) => all.phases.push((phase.phase, phase.time_ns)),
             }
         }

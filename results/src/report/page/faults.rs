@@ -1,6 +1,6 @@
 //! The faults: as bands above the pictures, and as a table with their evidence.
 
-use elle_rs::history::{FaultEvent, FaultStep};
+use elle_rs::history::{FaultEvent, FaultStep, OutcomeEvent};
 use maud::{Markup, html};
 
 use super::View;
@@ -175,8 +175,20 @@ fn row(view: &View, life: &FaultLife) -> Markup {
             }
             td {
                 ol { @for event in &life.steps { li.wrap { (step(event)) } } }
+                @if !life.outcomes.is_empty() {
+                    ol { @for event in &life.outcomes { li.wrap { (outcome(event)) } } }
+                }
             }
         }
+    }
+}
+
+/// What came of an operator's step beside what must; the verdict on it is the judge's.
+fn outcome(event: &OutcomeEvent) -> Markup {
+    html! {
+        span.soft { (moment(event.time_ns)) } " " strong { (event.subject) } ": " (event.observed)
+        span.soft { " (" (event.invariant) ": " (event.expected.join(" or ")) "; " (event.because) ")" }
+        @if !event.evidence.is_empty() { ": " (shortened(&event.evidence, EVIDENCE_LENGTH)) }
     }
 }
 

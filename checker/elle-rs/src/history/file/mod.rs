@@ -1,4 +1,4 @@
-//! The history on disk: `history.kqh`, version 1.
+//! The history on disk: `history.kqh`, version 2.
 //!
 //! Append-only, written while the run goes on, and readable after a crash at any byte.
 //! All integers are little-endian.
@@ -6,7 +6,7 @@
 //! ```text
 //! file    = magic version chunk*
 //! magic   = "KQHIST\r\n"                   8 bytes; the line end shows a text-mode copy
-//! version = u32                            1
+//! version = u32                            2
 //! chunk   = mark length raw_length payload_crc header_crc payload
 //!   mark        = "KQCH"                   4 bytes
 //!   length      = u32                      bytes of payload, 1 … 64 MiB
@@ -22,7 +22,8 @@
 //! variant in the order of declaration, and a struct as its fields in that order. So the
 //! declarations in [`crate::history`] are part of this format: adding a variant at the end
 //! of an enum, or anything else that changes these bytes, raises [`VERSION`]. A reader
-//! reads every version up to its own, and refuses a newer one by name.
+//! reads every version up to its own, and refuses a newer one by name. Version 2 added the
+//! events `Outcome` and `Outage`; what version 1 holds is the same in both.
 //!
 //! **Torn tail.** A writer that dies leaves a cut chunk, or (power loss) garbled bytes at the
 //! end. A reader that meets a bad chunk looks for a whole chunk header behind it: if there is
@@ -42,7 +43,7 @@ pub use writer::Writer;
 pub const MAGIC: [u8; 8] = *b"KQHIST\r\n";
 
 /// The version written, and the newest one read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Raw bytes after which a writer cuts a chunk.
 const CHUNK_RAW_BYTES: usize = 256 * 1024;
