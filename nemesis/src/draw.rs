@@ -107,6 +107,7 @@ impl Dice {
             FaultName::PartitionOneWay if self.below(2) == 0 => {
                 Target::Cuts(vec![(order[0], order[1])])
             }
+            FaultName::Restart if self.below(4) == 0 => Target::All,
             _ => self.node(order[0], nodes),
         }
     }
@@ -128,9 +129,19 @@ mod tests {
 
     const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
+    /// The first six, which stored seeds were drawn from; what came later must not change them.
+    const FIRST: [FaultName; 6] = [
+        FaultName::Kill,
+        FaultName::Pause,
+        FaultName::PartitionOne,
+        FaultName::PartitionHalves,
+        FaultName::PartitionMajorityRing,
+        FaultName::PartitionOneWay,
+    ];
+
     #[test]
     fn one_seed_gives_one_schedule_for_ever() {
-        let drawn = to_toml(&draw(1, HALF_A_MINUTE, 3, &FaultName::ALL)).unwrap();
+        let drawn = to_toml(&draw(1, HALF_A_MINUTE, 3, &FIRST)).unwrap();
         assert_eq!(
             drawn,
             include_str!("../tests/drawn-from-seed-1.toml"),

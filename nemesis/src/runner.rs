@@ -307,6 +307,7 @@ impl Runner<'_> {
                 (vec![follower], how)
             }
             Target::Nodes(nodes) => (nodes.clone(), format!("aimed at {}", planned.target)),
+            Target::All => ((0..size).collect(), "aimed at all".to_owned()),
             Target::Groups(_) | Target::Cuts(_) => (vec![], format!("aimed at {}", planned.target)),
         };
         if let Some(stranger) = planned

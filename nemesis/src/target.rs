@@ -14,6 +14,8 @@ pub enum Target {
     Leader,
     /// `"follower"`: the node after the leader in the order n1, n2, …, n1.
     Follower,
+    /// `"all"`: every node.
+    All,
     /// `"n2"` or `["n1", "n2"]`: these, in this order.
     Nodes(Vec<u16>),
     /// `[["n1"], ["n2", "n3"]]`: who can still talk to whom.
@@ -26,7 +28,7 @@ impl Target {
     /// Every node it names, in order; none for a role.
     pub fn named(&self) -> Vec<u16> {
         match self {
-            Target::Leader | Target::Follower => vec![],
+            Target::Leader | Target::Follower | Target::All => vec![],
             Target::Nodes(nodes) => nodes.clone(),
             Target::Groups(groups) => groups.concat(),
             Target::Cuts(cuts) => cuts.iter().flat_map(|&(from, to)| [from, to]).collect(),
@@ -61,10 +63,11 @@ fn word(text: &str) -> Result<Target, String> {
     match text {
         "leader" => Ok(Target::Leader),
         "follower" => Ok(Target::Follower),
+        "all" => Ok(Target::All),
         _ if text.contains("->") => Ok(Target::Cuts(vec![cut(text)?])),
         _ => position(text).map(|node| Target::Nodes(vec![node])).map_err(|_| {
             format!(
-                "`{text}` is no target; there are \"leader\", \"follower\", a node (\"n2\"), nodes ([\"n1\", \"n2\"]), \
+                "`{text}` is no target; there are \"leader\", \"follower\", \"all\", a node (\"n2\"), nodes ([\"n1\", \"n2\"]), \
                  groups ([[\"n1\"], [\"n2\", \"n3\"]]) and links ([\"n1 -> n2\"])"
             )
         }),
@@ -144,7 +147,7 @@ impl<'de> Deserialize<'de> for Target {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(
                     f,
-                    "\"leader\", \"follower\", a node, or a list of nodes, groups or links"
+                    "\"leader\", \"follower\", \"all\", a node, or a list of nodes, groups or links"
                 )
             }
 
@@ -175,6 +178,7 @@ impl Serialize for Target {
         match self {
             Target::Leader => serializer.serialize_str("leader"),
             Target::Follower => serializer.serialize_str("follower"),
+            Target::All => serializer.serialize_str("all"),
             Target::Nodes(nodes) if nodes.len() == 1 => {
                 serializer.serialize_str(&node_name(nodes[0]))
             }
@@ -210,6 +214,7 @@ impl fmt::Display for Target {
         match self {
             Target::Leader => write!(f, "leader"),
             Target::Follower => write!(f, "follower"),
+            Target::All => write!(f, "all"),
             Target::Nodes(nodes) => write!(f, "{}", names(nodes)),
             Target::Groups(groups) => {
                 write!(

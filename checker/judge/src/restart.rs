@@ -8,8 +8,8 @@ use crate::judgement::InvariantVerdict;
 use crate::rollout::{RESTART as ID, Tally};
 use crate::run::{Run, count, inconclusive, valid, violated};
 
-/// The fault that ends a node and starts it again.
-const KILL: &str = "kill";
+/// The faults that end a node, or may, and start it again.
+const ENDS: [&str; 3] = ["kill", "restart", "crash-loop"];
 
 pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
     if run.events.is_empty() {
@@ -29,12 +29,13 @@ pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
                     words::time(exit.time_ns)
                 ),
             )),
-            Event::Fault(fault) if fault.name == KILL => match fault.step {
+            Event::Fault(fault) if ENDS.contains(&fault.name.as_str()) => match fault.step {
                 FaultStep::Healed => restarts += 1,
                 FaultStep::HealFailed => findings.push(finding(
                     "failed-restart",
                     format!(
-                        "after kill (fault {}) the node did not come back by {}: {}",
+                        "after {} (fault {}) the node did not come back by {}: {}",
+                        fault.name,
                         fault.fault,
                         words::time(fault.time_ns),
                         fault.evidence

@@ -6,9 +6,10 @@ mod process;
 mod spawner;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use nix::sys::signal::Signal;
 
 use crate::journal::Undo;
 use crate::spec::NodeSpec;
@@ -16,6 +17,12 @@ use crate::status::{Ending, NodeStatus};
 pub use log::{LINE_BYTES_MAX, NodeLog};
 pub use proc::{ThreadCensus, census_of_others};
 pub use process::{ProcessRuntime, check_directory};
+
+/// How long a signal's effect is waited for. A thread deep in the disk's queue
+/// stops only when it comes back from there.
+pub const EFFECT_SECONDS: u64 = 10;
+/// How often threads are counted meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Starts, stops and breaks nodes. Nodes are named by their id.
 #[async_trait]
@@ -30,29 +37,64 @@ pub trait Runtime: Send + Sync {
     /// When it is up already, or can't be started (which of its files, and why).
     async fn start(&self, spec: &NodeSpec) -> Result<u32, RuntimeError>;
 
+    /// Sends a node that is up a signal; one that stops or continues goes to every process of
+    /// it, so that none is forgotten.
+    ///
+    /// # Errors
+    /// When it isn't up, or can't be signalled.
+    async fn signal(&self, node: &str, signal: Signal) -> Result<(), RuntimeError>;
+
     /// SIGKILL, and waits until it is gone; gives how it ended.
     ///
     /// # Errors
     /// When it wasn't up, or can't be killed.
-    async fn kill(&self, node: &str) -> Result<Ending, RuntimeError>;
+    async fn kill(&self, node: &str) -> Result<Ending, RuntimeError> {
+        self.signal(node, Signal::SIGKILL).await?;
+        let limit = Duration::from_secs(EFFECT_SECONDS);
+        match tokio::time::timeout(limit, self.wait_exit(node)).await {
+            Ok(ending) => ending,
+            Err(_) => Err(self.no_effect(node, Signal::SIGKILL, "")),
+        }
+    }
 
     /// SIGTERM, and SIGKILL after `grace`; gives how it ended.
     ///
     /// # Errors
     /// When it wasn't up, or can't be killed.
-    async fn stop(&self, node: &str, grace: Duration) -> Result<Ending, RuntimeError>;
+    async fn stop(&self, node: &str, grace: Duration) -> Result<Ending, RuntimeError> {
+        self.signal(node, Signal::SIGTERM).await?;
+        // A paused process takes no notice of SIGTERM before it goes on.
+        let _ = self.signal(node, Signal::SIGCONT).await;
+        if let Ok(ending) = tokio::time::timeout(grace, self.wait_exit(node)).await {
+            return ending;
+        }
+        match self.kill(node).await {
+            Err(RuntimeError::NotUp {
+                status: NodeStatus::Exited(ending),
+                ..
+            }) => Ok(ending),
+            killed => killed,
+        }
+    }
 
     /// SIGSTOP, and waits until every thread was seen stopped.
     ///
     /// # Errors
     /// When it isn't up, or doesn't stop.
-    async fn pause(&self, node: &str) -> Result<ThreadCensus, RuntimeError>;
+    async fn pause(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {
+        self.signal(node, Signal::SIGSTOP).await?;
+        until_threads(self, node, Signal::SIGSTOP, ThreadCensus::is_all_stopped).await
+    }
 
     /// SIGCONT, and waits until no thread is stopped.
     ///
     /// # Errors
     /// When it isn't up, or stays stopped.
-    async fn resume(&self, node: &str) -> Result<ThreadCensus, RuntimeError>;
+    async fn resume(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {
+        self.signal(node, Signal::SIGCONT).await?;
+        let goes_on = |census: &ThreadCensus| census.threads > 0 && census.stopped == 0;
+        until_threads(self, node, Signal::SIGCONT, goes_on).await
+    }
 
     /// The node's threads as the kernel shows them now.
     ///
@@ -68,6 +110,48 @@ pub trait Runtime: Send + Sync {
     /// # Errors
     /// When it was never started.
     async fn wait_exit(&self, node: &str) -> Result<Ending, RuntimeError>;
+
+    /// That a signal did nothing, with how the node is instead.
+    #[doc(hidden)]
+    fn no_effect(&self, node: &str, signal: Signal, seen: &str) -> RuntimeError {
+        RuntimeError::NoEffect {
+            node: node.to_owned(),
+            signal: signal.as_str(),
+            seconds: EFFECT_SECONDS,
+            seen: format!("it is {}{seen}", self.status(node)),
+        }
+    }
+}
+
+/// Waits until the node's threads show what a signal did to them.
+async fn until_threads<R: Runtime + ?Sized>(
+    runtime: &R,
+    node: &str,
+    signal: Signal,
+    shows: impl Fn(&ThreadCensus) -> bool + Send,
+) -> Result<ThreadCensus, RuntimeError> {
+    let deadline = Instant::now() + Duration::from_secs(EFFECT_SECONDS);
+    loop {
+        let census = runtime.census(node)?;
+        if shows(&census) {
+            return Ok(census);
+        }
+        if Instant::now() > deadline {
+            return Err(runtime.no_effect(node, signal, &format!(": {census}")));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// What was done to a node by a signal, for an error.
+pub fn done_by(signal: Signal) -> &'static str {
+    match signal {
+        Signal::SIGKILL => "killed",
+        Signal::SIGTERM => "stopped",
+        Signal::SIGSTOP => "paused",
+        Signal::SIGCONT => "resumed",
+        _ => "signalled",
+    }
 }
 
 /// What went wrong with a node.

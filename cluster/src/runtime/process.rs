@@ -22,15 +22,11 @@ use tokio::sync::watch;
 use super::log::NodeLog;
 use super::proc::{self, ThreadCensus};
 use super::spawner::Spawner;
-use super::{Runtime, RuntimeError};
+use super::{EFFECT_SECONDS, Runtime, RuntimeError, done_by};
 use crate::journal::{NODE_VARIABLE, RUN_VARIABLE, Undo};
 use crate::network::Network;
 use crate::spec::NodeSpec;
 use crate::status::{Ending, NodeStatus};
-
-/// How long a signal's effect is waited for. A thread deep in the disk's queue
-/// stops only when it comes back from there.
-const EFFECT_SECONDS: u64 = 10;
 
 /// Runs nodes as child processes, each in its namespace of `network`.
 ///
@@ -88,34 +84,6 @@ impl ProcessRuntime {
             })
     }
 
-    async fn signal(
-        &self,
-        node: &str,
-        done: &'static str,
-        signal: Signal,
-    ) -> Result<Arc<NodeProcess>, RuntimeError> {
-        let process = self.up(node, done)?;
-        match process.signal(signal) {
-            Ok(()) => Ok(process),
-            Err(Errno::ESRCH) => {
-                // It has just ended by itself: say how.
-                process
-                    .end_within(Duration::from_secs(EFFECT_SECONDS))
-                    .await;
-                Err(RuntimeError::NotUp {
-                    node: node.to_owned(),
-                    done,
-                    status: process.status(),
-                })
-            }
-            Err(error) => Err(RuntimeError::Io {
-                node: node.to_owned(),
-                what: "signal",
-                source: error.into(),
-            }),
-        }
-    }
-
     fn command(&self, spec: &NodeSpec, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -138,37 +106,6 @@ impl ProcessRuntime {
             }
         }
         command
-    }
-
-    /// Waits until `look` is satisfied with the threads of the node.
-    async fn watch_threads(
-        &self,
-        node: &str,
-        process: &NodeProcess,
-        signal: Signal,
-        look: impl Fn(&ThreadCensus) -> bool + Send,
-    ) -> Result<ThreadCensus, RuntimeError> {
-        let deadline = Instant::now() + Duration::from_secs(EFFECT_SECONDS);
-        loop {
-            let census =
-                proc::census(process.group.as_raw()).map_err(|source| RuntimeError::Io {
-                    node: node.to_owned(),
-                    what: "count the threads of",
-                    source,
-                })?;
-            if census.threads > 0 && look(&census) {
-                return Ok(census);
-            }
-            if !process.status().is_up() || Instant::now() > deadline {
-                return Err(RuntimeError::NoEffect {
-                    node: node.to_owned(),
-                    signal: signal.as_str(),
-                    seconds: EFFECT_SECONDS,
-                    seen: format!("it is {}: {census}", process.status()),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
     }
 }
 
@@ -238,52 +175,27 @@ impl Runtime for ProcessRuntime {
         Ok(pid)
     }
 
-    async fn kill(&self, node: &str) -> Result<Ending, RuntimeError> {
-        let process = self.signal(node, "killed", Signal::SIGKILL).await?;
-        process
-            .end_within(Duration::from_secs(EFFECT_SECONDS))
-            .await
-            .ok_or_else(|| RuntimeError::NoEffect {
-                node: node.to_owned(),
-                signal: Signal::SIGKILL.as_str(),
-                seconds: EFFECT_SECONDS,
-                seen: format!("it is {}", process.status()),
-            })
-    }
-
-    async fn stop(&self, node: &str, grace: Duration) -> Result<Ending, RuntimeError> {
-        let process = self.signal(node, "stopped", Signal::SIGTERM).await?;
-        // A paused process takes no notice of SIGTERM before it goes on.
-        let _ = process.signal(Signal::SIGCONT);
-        match process.end_within(grace).await {
-            Some(ending) => Ok(ending),
-            None => match self.kill(node).await {
+    async fn signal(&self, node: &str, signal: Signal) -> Result<(), RuntimeError> {
+        let done = done_by(signal);
+        let process = self.up(node, done)?;
+        match process.signal(signal) {
+            Ok(()) => Ok(()),
+            Err(Errno::ESRCH) => {
+                // It has just ended by itself: say how.
+                let limit = Duration::from_secs(EFFECT_SECONDS);
+                let _ = tokio::time::timeout(limit, process.end()).await;
                 Err(RuntimeError::NotUp {
-                    status: NodeStatus::Exited(ending),
-                    ..
-                }) => Ok(ending),
-                killed => killed,
-            },
+                    node: node.to_owned(),
+                    done,
+                    status: process.status(),
+                })
+            }
+            Err(error) => Err(RuntimeError::Io {
+                node: node.to_owned(),
+                what: "signal",
+                source: error.into(),
+            }),
         }
-    }
-
-    async fn pause(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {
-        let process = self.signal(node, "paused", Signal::SIGSTOP).await?;
-        self.watch_threads(
-            node,
-            &process,
-            Signal::SIGSTOP,
-            ThreadCensus::is_all_stopped,
-        )
-        .await
-    }
-
-    async fn resume(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {
-        let process = self.signal(node, "resumed", Signal::SIGCONT).await?;
-        self.watch_threads(node, &process, Signal::SIGCONT, |census| {
-            census.stopped == 0
-        })
-        .await
     }
 
     fn census(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {
@@ -370,10 +282,6 @@ impl NodeProcess {
     async fn end(&self) -> Option<Ending> {
         let mut ended = self.ended.subscribe();
         *ended.wait_for(Option::is_some).await.ok()?
-    }
-
-    async fn end_within(&self, limit: Duration) -> Option<Ending> {
-        tokio::time::timeout(limit, self.end()).await.ok().flatten()
     }
 }
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use keyquake_cluster::journal::{NODE_VARIABLE, RUN_VARIABLE, Undo};
 use keyquake_cluster::{
-    Ending, NodeLog, NodeSpec, NodeStatus, Runtime, RuntimeError, ThreadCensus, check_directory,
+    EFFECT_SECONDS, Ending, NodeLog, NodeSpec, NodeStatus, Runtime, RuntimeError, ThreadCensus,
+    check_directory, done_by,
 };
 use nix::sys::signal::Signal;
 
@@ -20,9 +21,6 @@ use crate::engine::{ContainerSpec, Engine, Joins, Limits};
 use crate::image::{Image, Images};
 use crate::labels::RunLabels;
 use node::NodeContainer;
-
-/// How long a signal's effect is waited for.
-const EFFECT_SECONDS: u64 = 10;
 
 /// What outlives every start of a node: its network and process ids, held by the pause
 /// container, and the agent in it.
@@ -96,61 +94,6 @@ impl ContainerRuntime {
             .zip(&self.places)
             .find(|(index, _)| keyquake_cluster::node_name(*index) == node)
             .map(|(_, place)| place)
-    }
-
-    /// Sends a signal to the node's first process.
-    async fn signal(
-        &self,
-        node: &str,
-        done: &'static str,
-        signal: Signal,
-    ) -> Result<Arc<NodeContainer>, RuntimeError> {
-        let (container, _) = self.up(node, done)?;
-        let sent = self.engine.signal(&container.id, signal.as_str()).await;
-        if sent.map_err(refused(node, "signal"))? {
-            return Ok(container);
-        }
-        // It has just ended by itself: say how.
-        container
-            .end_within(Duration::from_secs(EFFECT_SECONDS))
-            .await;
-        Err(RuntimeError::NotUp {
-            node: node.to_owned(),
-            done,
-            status: self.status(node),
-        })
-    }
-
-    /// Sends a signal to every process of the node, and waits until its threads show it.
-    async fn signal_all(
-        &self,
-        node: &str,
-        done: &'static str,
-        signal: Signal,
-        shows: impl Fn(&ThreadCensus) -> bool + Send,
-    ) -> Result<ThreadCensus, RuntimeError> {
-        let (container, place) = self.up(node, done)?;
-        let deadline = Instant::now() + Duration::from_secs(EFFECT_SECONDS);
-        let agent = |what| io(node, what);
-        place.agent.signal(signal).await.map_err(agent("signal"))?;
-        loop {
-            let census = place
-                .agent
-                .census()
-                .map_err(agent("count the threads of"))?;
-            if census.threads > 0 && shows(&census) {
-                return Ok(census);
-            }
-            if container.ending().is_some() || Instant::now() > deadline {
-                return Err(RuntimeError::NoEffect {
-                    node: node.to_owned(),
-                    signal: signal.as_str(),
-                    seconds: EFFECT_SECONDS,
-                    seen: format!("it is {}: {census}", self.status(node)),
-                });
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
     }
 
     fn recipe(&self, spec: &NodeSpec, image: &Image, place: &Place) -> ContainerSpec {
@@ -264,50 +207,25 @@ impl Runtime for ContainerRuntime {
         Ok(state.pid)
     }
 
-    async fn kill(&self, node: &str) -> Result<Ending, RuntimeError> {
-        let container = self.signal(node, "killed", Signal::SIGKILL).await?;
-        let effect = container.end_within(Duration::from_secs(EFFECT_SECONDS));
-        effect.await.ok_or_else(|| RuntimeError::NoEffect {
+    async fn signal(&self, node: &str, signal: Signal) -> Result<(), RuntimeError> {
+        let done = done_by(signal);
+        let (container, place) = self.up(node, done)?;
+        if matches!(signal, Signal::SIGSTOP | Signal::SIGCONT) {
+            // The engine would reach the first process only.
+            return place.agent.signal(signal).await.map_err(io(node, "signal"));
+        }
+        let sent = self.engine.signal(&container.id, signal.as_str()).await;
+        if sent.map_err(refused(node, "signal"))? {
+            return Ok(());
+        }
+        // It has just ended by itself: say how.
+        let limit = Duration::from_secs(EFFECT_SECONDS);
+        let _ = tokio::time::timeout(limit, container.end()).await;
+        Err(RuntimeError::NotUp {
             node: node.to_owned(),
-            signal: Signal::SIGKILL.as_str(),
-            seconds: EFFECT_SECONDS,
-            seen: format!("it is {}", self.status(node)),
+            done,
+            status: self.status(node),
         })
-    }
-
-    async fn stop(&self, node: &str, grace: Duration) -> Result<Ending, RuntimeError> {
-        let container = self.signal(node, "stopped", Signal::SIGTERM).await?;
-        if let Some(place) = self.place(node) {
-            // A paused process takes no notice of SIGTERM before it goes on.
-            let _ = place.agent.signal(Signal::SIGCONT).await;
-        }
-        match container.end_within(grace).await {
-            Some(ending) => Ok(ending),
-            None => match self.kill(node).await {
-                Err(RuntimeError::NotUp {
-                    status: NodeStatus::Exited(ending),
-                    ..
-                }) => Ok(ending),
-                killed => killed,
-            },
-        }
-    }
-
-    async fn pause(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {
-        self.signal_all(
-            node,
-            "paused",
-            Signal::SIGSTOP,
-            ThreadCensus::is_all_stopped,
-        )
-        .await
-    }
-
-    async fn resume(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {
-        self.signal_all(node, "resumed", Signal::SIGCONT, |census| {
-            census.stopped == 0
-        })
-        .await
     }
 
     fn census(&self, node: &str) -> Result<ThreadCensus, RuntimeError> {

@@ -44,10 +44,6 @@ impl NodeContainer {
         *ended.wait_for(Option::is_some).await.ok()?
     }
 
-    pub(super) async fn end_within(&self, limit: Duration) -> Option<Ending> {
-        tokio::time::timeout(limit, self.end()).await.ok().flatten()
-    }
-
     /// Waits for the end, and makes it known. A daemon that goes away and comes back is asked again.
     pub(super) async fn watch(&self, engine: &Engine, log: &NodeLog) {
         let state = loop {

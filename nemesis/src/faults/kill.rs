@@ -1,9 +1,11 @@
 //! `kill`: SIGKILL, and a restart on the same data.
 
 use async_trait::async_trait;
-use keyquake_cluster::{Ending, NodeStatus};
+use futures_util::future::join_all;
+use keyquake_cluster::Ending;
 
-use super::{Fault, Stage, bring_up, fits_nodes, join};
+use super::down::{bring_up_all, is_down};
+use super::{Fault, Stage, fits_nodes, join};
 use crate::catalogue::{FaultInfo, FaultName};
 use crate::target::Target;
 
@@ -16,8 +18,6 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
     needs_links: false,
     step: false,
 };
-
-const KILLED: NodeStatus = NodeStatus::Exited(Ending::Signal(9));
 
 pub(crate) struct Kill {
     nodes: Vec<u16>,
@@ -40,13 +40,12 @@ impl Fault for Kill {
     }
 
     async fn apply(&mut self, stage: &Stage<'_>) -> Result<String, String> {
-        let mut seen = Vec::new();
-        for &node in &self.nodes {
+        let kill = |&node: &u16| async move {
             let name = stage.cluster.id(node);
             let before = stage.cluster.status(node);
             // The cluster kills only what is still up, so that a node that ended
             // by another's signal is never taken for ours.
-            seen.push(match stage.cluster.kill(node).await {
+            match stage.cluster.kill(node).await {
                 Ok(Ending::Signal(9)) => Ok(format!(
                     "{name} was {before}, and was killed by our signal 9"
                 )),
@@ -54,27 +53,18 @@ impl Fault for Kill {
                     "{name} was {before}, and got SIGKILL, but {ending}"
                 )),
                 Err(error) => Err(error.to_string()),
-            });
-        }
-        join(seen)
+            }
+        };
+        // All at once: a whole cluster must lose its power in one moment.
+        join(join_all(self.nodes.iter().map(kill)).await)
     }
 
     async fn check(&mut self, stage: &Stage<'_>) -> Result<String, String> {
-        let look = |&node: &u16| {
-            let name = stage.cluster.id(node);
-            match stage.cluster.status(node) {
-                KILLED => Ok(format!("{name} is down")),
-                status => Err(format!("{name} should be down, but is {status}")),
-            }
-        };
+        let look = |&node: &u16| is_down(stage, node, Ending::Signal(9));
         join(self.nodes.iter().map(look).collect())
     }
 
     async fn heal(&mut self, stage: &Stage<'_>) -> Result<String, String> {
-        let mut seen = Vec::new();
-        for &node in &self.nodes {
-            seen.push(bring_up(stage, node).await);
-        }
-        join(seen)
+        bring_up_all(stage, &self.nodes).await
     }
 }

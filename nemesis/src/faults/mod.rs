@@ -7,6 +7,8 @@
 //! records its undo before it is applied.
 
 pub(crate) mod admin;
+pub(crate) mod crash_loop;
+mod down;
 pub(crate) mod kill;
 mod links;
 pub(crate) mod partition_halves;
@@ -14,6 +16,7 @@ pub(crate) mod partition_majority_ring;
 pub(crate) mod partition_one;
 pub(crate) mod partition_one_way;
 pub(crate) mod pause;
+pub(crate) mod restart;
 pub(crate) mod roll;
 
 use std::sync::Arc;
@@ -90,6 +93,8 @@ pub(crate) fn check_target(fault: FaultName, target: &Target) -> Result<(), Stri
         FaultName::PartitionHalves => partition_halves::fits(target),
         FaultName::PartitionMajorityRing => partition_majority_ring::fits(target),
         FaultName::PartitionOneWay => partition_one_way::fits(target),
+        FaultName::Restart => restart::fits(target),
+        FaultName::CrashLoop => crash_loop::fits(target),
         FaultName::Roll => roll::fits(target),
         FaultName::Admin => admin::fits(target),
     };
@@ -136,6 +141,8 @@ pub(crate) fn aim(
     let cuts = match planned.fault {
         FaultName::Kill => return Ok(Box::new(kill::Kill::new(nodes))),
         FaultName::Pause => return Ok(Box::new(pause::Pause::new(nodes))),
+        FaultName::Restart => return Ok(Box::new(restart::Restart::new(nodes))),
+        FaultName::CrashLoop => return Ok(Box::new(crash_loop::CrashLoop::new(nodes))),
         FaultName::Roll | FaultName::Admin => {
             return match &planned.details {
                 Details::Roll(change) => Ok(Box::new(roll::Roll::new(nodes, change.clone()))),
@@ -159,12 +166,12 @@ pub(crate) fn aim(
     Ok(Box::new(links::Partition::new(cuts)))
 }
 
-/// `Ok` for one or more nodes by role or name: what kill, pause and roll take.
+/// `Ok` for one or more nodes by role or name: what faults of processes and roll take.
 fn fits_nodes(target: &Target) -> Result<(), &'static str> {
     match target {
-        Target::Leader | Target::Follower | Target::Nodes(_) => Ok(()),
+        Target::Leader | Target::Follower | Target::All | Target::Nodes(_) => Ok(()),
         Target::Groups(_) | Target::Cuts(_) => {
-            Err("\"leader\", \"follower\" or nodes (\"n2\", [\"n1\", \"n2\"])")
+            Err("\"leader\", \"follower\", \"all\" or nodes (\"n2\", [\"n1\", \"n2\"])")
         }
     }
 }
@@ -174,7 +181,7 @@ fn is_one_node(target: &Target) -> bool {
     match target {
         Target::Leader | Target::Follower => true,
         Target::Nodes(nodes) => nodes.len() == 1,
-        Target::Groups(_) | Target::Cuts(_) => false,
+        Target::All | Target::Groups(_) | Target::Cuts(_) => false,
     }
 }
 

@@ -39,6 +39,12 @@ encryption = "on"
 at = "100s"
 fault = "admin"
 call = "rotate-storage"
+
+[[faults]]
+at = "110s"
+for = "100ms"
+fault = "restart"
+target = "all"
 "#;
 
 #[test]
@@ -67,6 +73,7 @@ fn hand_written_schedules_are_read_and_written_alike() {
         Details::Admin(CallRequest::once(Call::RotateStorage))
     );
     assert_eq!(schedule[5].title(), "admin rotate-storage");
+    assert_eq!(schedule[6].target, Target::All);
     validate(&schedule, 3).unwrap();
     let text = to_toml(&schedule).unwrap();
     assert!(

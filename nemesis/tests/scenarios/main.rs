@@ -2,6 +2,7 @@
 //! processes and namespaces.
 
 mod actors;
+mod downs;
 mod links;
 mod moments;
 mod processes;
@@ -34,6 +35,22 @@ fn main() -> ExitCode {
             (
                 "pause_undone_for_a_moment_is_noticed",
                 processes::pause_interrupted,
+            ),
+            ("restart_takes_effect", downs::restart_takes_effect),
+            ("a_whole_cluster_is_taken_down", downs::whole_cluster),
+            ("restart_of_the_dead_is_noticed", downs::restart_of_the_dead),
+            (
+                "restart_undone_by_another_hand_is_noticed",
+                downs::restart_undone,
+            ),
+            ("crash_loop_takes_effect", downs::crash_loop_takes_effect),
+            (
+                "crash_loop_of_the_dead_is_noticed",
+                downs::crash_loop_of_the_dead,
+            ),
+            (
+                "crash_loop_broken_by_another_hand_is_noticed",
+                downs::crash_loop_broken,
             ),
             ("roll_takes_effect", steps::roll_takes_effect),
             ("roll_brings_up_the_dead", steps::roll_of_the_dead),

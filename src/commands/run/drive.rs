@@ -169,14 +169,16 @@ async fn watch_exits(cluster: Arc<Cluster>, recorder: Recorder, active: ActiveFa
 
 /// Whether a fault in force ends this node so.
 fn explains(fault: &ActiveFault, node: u16, ending: Ending) -> bool {
-    let signals: &[i32] = match fault.name {
-        FaultName::Kill => &[SIGKILL],
-        // Asked to end, and killed if it takes its time.
-        FaultName::Roll => &[SIGTERM, SIGKILL],
-        _ => &[],
+    let expected = match (fault.name, ending) {
+        (FaultName::Kill | FaultName::CrashLoop, Ending::Signal(signal)) => signal == SIGKILL,
+        // Asked to end, and killed if it takes its time; some take SIGTERM as a reason to exit.
+        (FaultName::Roll | FaultName::Restart, Ending::Signal(signal)) => {
+            [SIGTERM, SIGKILL].contains(&signal)
+        }
+        (FaultName::Roll | FaultName::Restart, Ending::Code(0)) => true,
+        _ => false,
     };
-    let signalled = matches!(ending, Ending::Signal(signal) if signals.contains(&signal));
-    signalled && fault.nodes.contains(&node)
+    expected && fault.nodes.contains(&node)
 }
 
 /// Starts the nodes that are down: after the last fault all have to serve.

@@ -95,12 +95,16 @@ impl History {
     }
 
     pub fn fault(&mut self, fault: u32, step: FaultStep) -> &mut Self {
+        self.fault_of("kill", fault, step)
+    }
+
+    pub fn fault_of(&mut self, name: &str, fault: u32, step: FaultStep) -> &mut Self {
         let (index, time_ns) = self.tick();
         self.events.push(Event::Fault(FaultEvent {
             index,
             time_ns,
             fault,
-            name: "kill".to_owned(),
+            name: name.to_owned(),
             nodes: vec![0],
             step,
             evidence: "pid 7 was killed by signal 9".to_owned(),

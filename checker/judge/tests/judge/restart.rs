@@ -31,6 +31,24 @@ fn is_broken_when_a_killed_node_does_not_come_back() {
 }
 
 #[test]
+fn is_broken_when_a_node_does_not_survive_a_restart_or_a_crash_loop() {
+    for name in ["restart", "crash-loop"] {
+        let mut history = History::new();
+        history.ok(write(1, 10));
+        for step in [Armed, Effective, HealFailed] {
+            history.fault_of(name, 0, step);
+        }
+        let judgement = history.judged();
+        assert_violated(&judgement, "ROL-RESTART", &["failed-restart"]);
+        let explanation = &on(&judgement, "ROL-RESTART").findings[0].explanation;
+        assert!(
+            explanation.starts_with(&format!("after {name} (fault 0)")),
+            "{explanation}"
+        );
+    }
+}
+
+#[test]
 fn is_broken_when_a_node_ends_by_itself() {
     let mut history = History::new();
     history.ok(write(1, 10)).exit(1, "exited with code 1");
