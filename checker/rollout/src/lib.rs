@@ -6,12 +6,28 @@
 //! answer was lost the model keeps every world that is possible, and drops those that a later
 //! observation rules out.
 
+mod apply;
+mod calls;
+mod case;
+mod draw;
+mod expectation;
+mod gate;
+mod guards;
+mod members;
+mod model;
+mod nodes;
 mod outcome;
 mod release;
 mod setup;
+mod starts;
 mod step;
+mod tamper;
+mod view;
+mod world;
 
-pub use outcome::{Expectation, Outcome, Seen, UnknownOutcome};
+pub use expectation::{Disagreement, Expectation, Given};
+pub use model::Model;
+pub use outcome::{Outcome, Seen, UnknownOutcome};
 pub use release::{Release, UnknownRelease};
 pub use setup::{FlagChange, KekFile, Setup, SidecarPath, Switch};
 pub use step::{Call, MemberChange, Send, Step, Tamper, UnknownCall};

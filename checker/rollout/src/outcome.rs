@@ -113,22 +113,6 @@ impl From<Outcome> for String {
     }
 }
 
-/// What must come of a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expectation {
-    /// The invariant that another outcome breaks: `ROL-GATE`, ….
-    pub invariant: &'static str,
-    /// What the step itself may come to; one of these.
-    pub outcomes: Vec<Outcome>,
-    /// What must become of members because of it, by position: those that can't apply what is
-    /// committed halt. Members not named go on as they are.
-    pub members: BTreeMap<u16, Vec<Outcome>>,
-    /// Whether nothing may have changed on any disk: neither sidecars nor what is replicated.
-    pub unchanged: bool,
-    /// The rule it comes from, for a person.
-    pub because: String,
-}
-
 /// What was seen of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
