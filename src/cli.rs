@@ -56,9 +56,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "time", "nodes", "workload", "faults", "rate",
         "clients", "protocol", "target", "system", "release", "encryption", "bug", "network", "first_port", "cas"])]
     pub plan: Option<PathBuf>,
-    /// The server to start, for a system that is not built in
+    /// The server to start, for a system that is not built in: one for all (`PATH`) or one per
+    /// release (`6a=PATH`); may be repeated
     #[arg(long, value_name = "PATH")]
-    pub binary: Option<PathBuf>,
+    pub binary: Vec<String>,
     /// On Docker: the image to run, one for all (`NAME`) or one per release (`6a=NAME`); may be
     /// repeated
     #[arg(long, value_name = "NAME")]

@@ -14,6 +14,8 @@ mod plan;
 mod progress;
 mod wiring;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,7 +25,10 @@ use crate::cli::{Cli, Command};
 fn main() -> ExitCode {
     // The store's flags are elastickv's, in Go's style, which clap can't read.
     let mut words = std::env::args_os();
-    match words.nth(1) {
+    if let Some(release) = words.next().and_then(release_of_name) {
+        return keyquake_node::main(std::iter::once(release).chain(words));
+    }
+    match words.next() {
         Some(word) if word == "node" => return keyquake_node::main(words),
         Some(word) if word == "agent" => return keyquake_docker::agent::main(words),
         _ => {}
@@ -50,6 +55,14 @@ fn main() -> ExitCode {
         }
     };
     exit::code_of(outcome)
+}
+
+/// Called by the name `keyquake-node-6b`, this is a node of that release: what a program of a
+/// store that is not part of the suite looks like.
+fn release_of_name(program: OsString) -> Option<OsString> {
+    let name = Path::new(&program).file_name()?.to_str()?;
+    let release = name.strip_prefix("keyquake-node-")?;
+    Some(format!("--release={release}").into())
 }
 
 /// Lets `keyquake bugs | head` end in silence, as other programs do. A run goes on instead: it

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::journal::{Journal, JournalError, UndoId};
 use crate::matrix::Matrix;
 use crate::network::{Capabilities, LinkRule, Network, NetworkError};
-use crate::runtime::{Runtime, RuntimeError, ThreadCensus};
+use crate::runtime::{Running, Runtime, RuntimeError, ThreadCensus};
 use crate::spec::NodeSpec;
 use crate::status::{Ending, NodeStatus};
 
@@ -233,6 +233,14 @@ impl Cluster {
     /// When it isn't up.
     pub fn census(&self, node: u16) -> Result<ThreadCensus, ClusterError> {
         Ok(self.runtime.census(self.id(node))?)
+    }
+
+    /// What a node runs, as the kernel or the engine shows it.
+    ///
+    /// # Errors
+    /// When it isn't up.
+    pub async fn running(&self, node: u16) -> Result<Running, ClusterError> {
+        Ok(self.runtime.running(self.id(node)).await?)
     }
 
     /// How a node is now.

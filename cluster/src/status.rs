@@ -39,7 +39,15 @@ pub enum Ending {
 impl NodeStatus {
     /// Whether there is a process, running or paused.
     pub fn is_up(self) -> bool {
-        matches!(self, NodeStatus::Running { .. } | NodeStatus::Paused { .. })
+        self.pid().is_some()
+    }
+
+    /// Its process, if there is one.
+    pub fn pid(self) -> Option<u32> {
+        match self {
+            NodeStatus::Running { pid } | NodeStatus::Paused { pid } => Some(pid),
+            NodeStatus::NeverStarted | NodeStatus::Exited(_) => None,
+        }
     }
 }
 

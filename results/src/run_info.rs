@@ -31,9 +31,9 @@ pub struct RunInfo {
     pub network: NetworkInfo,
     /// The machine.
     pub host: HostInfo,
-    /// Every program that was started as a node.
+    /// Every program that the plan starts as a node, rolls included.
     pub binaries: Vec<BinaryInfo>,
-    /// Every image that nodes were started in; none on processes.
+    /// Every image that the plan starts nodes in, rolls included; none on processes.
     #[serde(default)]
     pub images: Vec<ImageInfo>,
     /// The run's keys; `None` if it has none.
@@ -95,6 +95,9 @@ pub struct BinaryInfo {
     pub path: String,
     /// `sha256:` and 64 hex digits; see [`crate::digest_file`].
     pub digest: String,
+    /// The releases that it stood for.
+    #[serde(default)]
+    pub releases: Vec<String>,
 }
 
 /// An image that nodes were started in.

@@ -1,6 +1,8 @@
 //! The small pieces that join rooms which don't know each other.
 
 mod operator;
+mod programs;
+mod rehearsal;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use keyquake_systems::System;
 use keyquake_workloads::{FaultRecord as Recorded, Recorder};
 
 pub use self::operator::Hands;
+pub use self::programs::{Expected, Given};
+pub use self::rehearsal::rehearse;
 pub use self::words::check_words;
 
 use crate::plan::Plan;

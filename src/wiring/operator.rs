@@ -11,8 +11,9 @@ use keyquake_nemesis::{
 use keyquake_systems::elastickv::encryption::{
     self as store, CallWatch, KeyChange, NotDone, Purpose,
 };
-use keyquake_systems::{NodeChange, System};
+use keyquake_systems::{NodeChange, System, SystemName};
 
+use super::programs::Expected;
 use crate::keys::Keys;
 
 /// Does what a plan's steps ask for.
@@ -21,6 +22,8 @@ pub struct Hands {
     pub specs: Vec<NodeSpec>,
     /// `None` if the plan needs none.
     pub keys: Option<Arc<Keys>>,
+    /// What the releases are.
+    pub expected: Expected,
 }
 
 #[async_trait]
@@ -88,7 +91,14 @@ impl Operator for Hands {
     }
 
     async fn check_rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<String, String> {
-        self.system.check_changed(node, &node_change(roll)).await
+        let said = self.system.check_changed(node, &node_change(roll)).await?;
+        // The reference store names its release; the build of another store names none.
+        if roll.release.is_none() || self.system.name() == SystemName::Reference {
+            return Ok(said);
+        }
+        let runs = self.expected.check(node).await;
+        let runs = runs.map_err(|error| format!("{error} ({said})"))?;
+        Ok(format!("{said}; {runs}"))
     }
 
     fn joining(&self, _: &NodeSpec, _: MemberChange) -> Result<NodeSpec, String> {

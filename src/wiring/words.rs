@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use keyquake_cluster::node_name;
 use keyquake_nemesis::{Details, PlannedFault, Roll, Switch};
 use keyquake_node::release::Release;
-use keyquake_systems::{System, SystemError, SystemName};
+use keyquake_systems::{System, SystemName};
 
 use crate::plan::{Encryption, Plan};
 
@@ -22,10 +22,9 @@ pub fn check_words(plan: &Plan, system: &dyn System) -> anyhow::Result<()> {
             bug.parse::<keyquake_node::bugs::Bug>()
                 .map_err(anyhow::Error::msg)?;
         }
-        check_releases(plan)
-    } else {
-        one_program(plan)
+        check_releases(plan)?;
     }
+    Ok(())
 }
 
 fn parse(word: &str) -> anyhow::Result<Release> {
@@ -33,28 +32,18 @@ fn parse(word: &str) -> anyhow::Result<Release> {
 }
 
 /// Where in the plan a step stands.
-fn place(number: usize, step: &PlannedFault) -> String {
+pub(super) fn place(number: usize, step: &PlannedFault) -> String {
     let at = humantime::format_duration(step.at);
     let (number, title) = (number + 1, step.title());
     format!("fault {number} of the schedule (`{title}` at {at}) can't be")
 }
 
-fn rolls(plan: &Plan) -> impl Iterator<Item = (usize, &PlannedFault, &Roll)> {
+pub(super) fn rolls(plan: &Plan) -> impl Iterator<Item = (usize, &PlannedFault, &Roll)> {
     let steps = plan.faults.iter().enumerate();
     steps.filter_map(|(number, step)| match &step.details {
         Details::Roll(roll) => Some((number, step, roll)),
         _ => None,
     })
-}
-
-fn one_program(plan: &Plan) -> anyhow::Result<()> {
-    for (number, step, roll) in rolls(plan) {
-        if let Some(release) = &roll.release {
-            let error = SystemError::OneProgram(plan.cluster.system, release.clone());
-            return Err(error).context(place(number, step));
-        }
-    }
-    Ok(())
 }
 
 /// A node on its way through the plan.

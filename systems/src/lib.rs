@@ -6,9 +6,11 @@
 
 pub mod elastickv;
 mod leader_watch;
+mod programs;
 mod system;
 
 pub use elastickv::{Elastickv, Reference};
 pub use keyquake_formats::canary::Canary;
 pub use leader_watch::LeaderWatch;
-pub use system::{NodeChange, System, SystemError, SystemName, SystemOptions, system};
+pub use programs::Programs;
+pub use system::{NodeChange, System, SystemError, SystemName, SystemOptions, system, system_of};

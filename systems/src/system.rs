@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::elastickv::{Elastickv, Reference};
+use crate::programs::Programs;
 
 /// The stores that can be tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,10 +61,6 @@ pub struct SystemOptions {
     /// Start all nodes with the flags of encryption, on the files of
     /// [`KeyFiles`](crate::elastickv::encryption::KeyFiles) in the run's folder.
     pub encryption: bool,
-    /// The program. The reference store does without: it is in the suite's own executable.
-    pub binary: Option<PathBuf>,
-    /// The nodes are containers, whose images hold their programs: none is needed here.
-    pub images: bool,
     /// On loopback: the first port. `None` looks for ports that are free.
     pub first_port: Option<u16>,
     /// More environment for every node.
@@ -99,12 +96,20 @@ pub enum SystemError {
     /// Only the reference store has seeded bugs.
     #[error("system {0} has no seeded bugs: leave out --bug, or use --system reference")]
     NoBugs(SystemName),
-    /// Its releases are programs of their own, and one was given.
+    /// Its releases are programs of their own, and for this one none was given.
     #[error(
-        "system {0} has one program here, so no node of it can be moved to release {1:?}: a roll \
-         of it can only change flags (encryption = \"on\" or \"off\")"
+        "there is no program of {system} for release {release} (there is one for {}): give it with \
+         --binary {release}=PATH, or one for all other releases with --binary PATH",
+        .known.join(", ")
     )]
-    OneProgram(SystemName, String),
+    NoProgram {
+        /// The store.
+        system: SystemName,
+        /// The release.
+        release: String,
+        /// Those that have one.
+        known: Vec<String>,
+    },
     /// A node that is not there got a release.
     #[error("there is no node {0:?} to give a release to: nodes are n1 to n{1}")]
     NoSuchNode(String, u16),
@@ -206,10 +211,16 @@ pub trait System: Send + Sync {
     fn recovery_bound(&self) -> Duration;
 }
 
-/// The store of this name.
+/// The store of this name; without programs it can be talked to, but not started.
 pub fn system(name: SystemName) -> Arc<dyn System> {
+    system_of(name, Programs::NONE)
+}
+
+/// The store of this name, started from these programs. The reference store needs none: it is
+/// in the suite's own executable.
+pub fn system_of(name: SystemName, programs: Programs) -> Arc<dyn System> {
     match name {
-        SystemName::Reference => Arc::new(Reference),
-        SystemName::Elastickv => Arc::new(Elastickv),
+        SystemName::Reference => Arc::new(Reference { programs }),
+        SystemName::Elastickv => Arc::new(Elastickv { programs }),
     }
 }

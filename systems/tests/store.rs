@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use elle_rs::history::file::load;
 use elle_rs::history::{Action, Event, Kind, Op, Phase, Step};
 use keyquake_cluster::{NetworkKind, NodeSpec};
-use keyquake_systems::{Canary, LeaderWatch, System, SystemName, SystemOptions, system};
+use keyquake_systems::{
+    Canary, LeaderWatch, Programs, System, SystemName, SystemOptions, system_of,
+};
 use keyquake_workloads::{
     LeaderHint, Protocol, Recorder, Setup, Target, WorkloadName, WorkloadOptions, final_reads, run,
 };
@@ -75,11 +77,12 @@ fn spawn(spec: &NodeSpec) -> Child {
 }
 
 async fn start(name: SystemName, binary: &Path, dir: &Path) -> (Arc<dyn System>, Nodes) {
-    let system = system(name);
-    let options = SystemOptions {
-        binary: Some(binary.to_owned()),
-        ..SystemOptions::default()
+    let programs = Programs {
+        other: Some(binary.to_owned()),
+        ..Programs::NONE
     };
+    let system = system_of(name, programs);
+    let options = SystemOptions::default();
     let network = NetworkKind::Loopback {
         why: "test".to_owned(),
     };

@@ -3,7 +3,7 @@
 
 use std::os::unix::net::UnixStream;
 
-use crate::support::{Scene, leftovers};
+use crate::support::{Scene, leftovers, run_folders};
 
 #[test]
 fn a_run_in_containers_is_valid_and_leaves_nothing() {
@@ -51,4 +51,60 @@ fn images_are_for_containers() {
     let said = scene.say(&["run", "--image", "6a=x", "--time", "8s"]);
     assert_eq!(said.code, 2, "{}", said.stderr);
     assert!(said.stderr.contains("--runtime docker"), "{}", said.stderr);
+}
+
+#[test]
+fn a_release_without_an_image_is_refused_before_the_run() {
+    if UnixStream::connect("/var/run/docker.sock").is_err() && std::env::var_os("CI").is_none() {
+        println!("left out: no Docker daemon here (on Debian: apt-get install docker.io)");
+        return;
+    }
+    let scene = Scene::new();
+    let first = scene.say(&[
+        "run",
+        "--runtime",
+        "docker",
+        "--faults",
+        "none",
+        "--time",
+        "1s",
+    ]);
+    assert!([0, 3].contains(&first.code), "{}", first.stderr);
+    let info = std::fs::read_to_string(scene.run_folder().join("run.json")).expect("run.json");
+    let info: serde_json::Value = serde_json::from_str(&info).expect("JSON");
+    // An image that the engine has; nothing is started in it.
+    let image = format!("6a={}", info["images"][0]["name"].as_str().expect("a name"));
+    let plan = scene.file(
+        "plan.toml",
+        r#"
+            format = 1
+            seed = 3
+            time = "6s"
+            [cluster]
+            system = "elastickv"
+            runtime = "docker"
+            nodes = 3
+            release = "6a"
+            [[workloads]]
+            name = "register"
+            [[faults]]
+            at = "2s"
+            fault = "roll"
+            target = "n2"
+            release = "6b"
+        "#,
+    );
+    let run = ["run", "--plan", &plan, "--image", &image];
+    let said = scene.say(&run);
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert!(said.stderr.contains("--image 6b=NAME"), "{}", said.stderr);
+    let program = format!("6a={}", crate::support::binary().display());
+    let said = scene.say(&[&run[..], &["--binary", &program]].concat());
+    assert_eq!(said.code, 2, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("both say what runs release 6a"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(run_folders(&scene.dir.path().join("runs")).len(), 1);
 }

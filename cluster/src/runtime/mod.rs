@@ -102,6 +102,12 @@ pub trait Runtime: Send + Sync {
     /// When it isn't up.
     fn census(&self, node: &str) -> Result<ThreadCensus, RuntimeError>;
 
+    /// What the node runs, as the kernel or the engine shows it: no word of the node's own.
+    ///
+    /// # Errors
+    /// When it isn't up.
+    async fn running(&self, node: &str) -> Result<Running, RuntimeError>;
+
     /// How the node is now.
     fn status(&self, node: &str) -> NodeStatus;
 
@@ -152,6 +158,15 @@ pub fn done_by(signal: Signal) -> &'static str {
         Signal::SIGCONT => "resumed",
         _ => "signalled",
     }
+}
+
+/// What a node that is up runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// Where its program can be read, whatever was put at the program's path since.
+    Program(PathBuf),
+    /// The id of its container's image.
+    Image(String),
 }
 
 /// What went wrong with a node.

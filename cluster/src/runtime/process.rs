@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use super::log::NodeLog;
 use super::proc::{self, ThreadCensus};
 use super::spawner::Spawner;
-use super::{EFFECT_SECONDS, Runtime, RuntimeError, done_by};
+use super::{EFFECT_SECONDS, Running, Runtime, RuntimeError, done_by};
 use crate::journal::{NODE_VARIABLE, RUN_VARIABLE, Undo};
 use crate::network::Network;
 use crate::spec::NodeSpec;
@@ -205,6 +205,18 @@ impl Runtime for ProcessRuntime {
             what: "count the threads of",
             source,
         })
+    }
+
+    async fn running(&self, node: &str) -> Result<Running, RuntimeError> {
+        let status = self.status(node);
+        match status.pid() {
+            Some(pid) => Ok(Running::Program(format!("/proc/{pid}/exe").into())),
+            None => Err(RuntimeError::NotUp {
+                node: node.to_owned(),
+                done: "looked at",
+                status,
+            }),
+        }
     }
 
     fn status(&self, node: &str) -> NodeStatus {

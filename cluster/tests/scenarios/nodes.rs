@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keyquake_cluster::{
-    ClusterError, Ending, NetworkKind, NetworkMode, NodeStatus, RuntimeError, enter_own_network,
+    ClusterError, Ending, NetworkKind, NetworkMode, NodeStatus, Running, RuntimeError,
+    enter_own_network,
 };
 
 use crate::stage::{Fixture, block_on, enter_namespace, launch_part, launch_shell, spec, until};
@@ -73,8 +74,15 @@ pub fn lifecycle() {
         );
 
         until("it is ready", || fixture.log(0).contains("out ready")).await;
+        let Running::Program(program) = cluster.running(0).await.unwrap() else {
+            panic!("a process runs a program");
+        };
+        let shell = fs::canonicalize("/bin/sh").unwrap();
+        assert_eq!(fs::canonicalize(program).unwrap(), shell);
         assert_eq!(cluster.kill(0).await.unwrap(), Ending::Signal(9));
         assert_eq!(cluster.status(0), NodeStatus::Exited(Ending::Signal(9)));
+        let error = cluster.running(0).await.unwrap_err().to_string();
+        assert!(error.contains("n1 can't be looked at"), "{error}");
         let error = cluster.kill(0).await.unwrap_err().to_string();
         assert_eq!(
             error,

@@ -53,6 +53,8 @@ pub(crate) enum Joins {
 /// How a container is, or how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ContainerState {
+    /// The id of its image.
+    pub(crate) image: String,
     pub(crate) running: bool,
     /// On the host; 0 when it doesn't run.
     pub(crate) pid: u32,
@@ -134,6 +136,7 @@ impl Engine {
         let answer = answer.map_err(refused(|| "look at the container".into()))?;
         let state = answer.state.unwrap_or_default();
         Ok(ContainerState {
+            image: answer.image.unwrap_or_default(),
             running: state.running.unwrap_or(false),
             pid: state
                 .pid

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use keyquake_cluster::journal::{NODE_VARIABLE, RUN_VARIABLE, Undo};
 use keyquake_cluster::{
-    EFFECT_SECONDS, Ending, NodeLog, NodeSpec, NodeStatus, Runtime, RuntimeError, ThreadCensus,
-    check_directory, done_by,
+    EFFECT_SECONDS, Ending, NodeLog, NodeSpec, NodeStatus, Running, Runtime, RuntimeError,
+    ThreadCensus, check_directory, done_by,
 };
 use nix::sys::signal::Signal;
 
@@ -234,6 +234,13 @@ impl Runtime for ContainerRuntime {
             .agent
             .census()
             .map_err(io(node, "count the threads of"))
+    }
+
+    async fn running(&self, node: &str) -> Result<Running, RuntimeError> {
+        let (container, _) = self.up(node, "looked at")?;
+        let state = self.engine.state(&container.id).await;
+        let state = state.map_err(refused(node, "look at"))?;
+        Ok(Running::Image(state.image))
     }
 
     fn status(&self, node: &str) -> NodeStatus {

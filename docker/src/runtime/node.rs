@@ -101,6 +101,7 @@ mod tests {
 
     fn ended(exit_code: i64, oom_killed: bool) -> Ending {
         ending(&ContainerState {
+            image: String::new(),
             running: false,
             pid: 0,
             exit_code,

@@ -7,13 +7,20 @@ use keyquake_docker::{DockerError, Engine, Images, Source, Wanted};
 
 use crate::stage::{Fixture, block_on, own};
 
-/// A static program that exits with code 7: the smallest distroless image there is.
-fn exits_with_7() -> Vec<u8> {
-    let (machine, code): (u16, &[u8]) = match std::env::consts::ARCH {
-        // mov edi, 7; mov eax, 60; syscall
-        "x86_64" => (62, b"\xbf\x07\x00\x00\x00\xb8\x3c\x00\x00\x00\x0f\x05"),
-        // mov x0, #7; mov x8, #93; svc #0
-        "aarch64" => (183, b"\xe0\x00\x80\xd2\xa8\x0b\x80\xd2\x01\x00\x00\xd4"),
+/// A static program that exits with this code: the smallest distroless image there is.
+fn exits_with(code: u8) -> Vec<u8> {
+    let (machine, code): (u16, Vec<u8>) = match std::env::consts::ARCH {
+        // mov edi, CODE; mov eax, 60; syscall
+        "x86_64" => {
+            let rest = *b"\x00\x00\x00\xb8\x3c\x00\x00\x00\x0f\x05";
+            (62, [&[0xbf, code], &rest[..]].concat())
+        }
+        // mov x0, #CODE; mov x8, #93; svc #0
+        "aarch64" => {
+            let load = 0xd280_0000 | u32::from(code) << 5;
+            let rest = *b"\xa8\x0b\x80\xd2\x01\x00\x00\xd4";
+            (183, [&load.to_le_bytes(), &rest[..]].concat())
+        }
         other => panic!("write a program for {other}"),
     };
     const BASE: u64 = 0x40_0000;
@@ -55,10 +62,14 @@ pub fn by_name() {
 pub fn of_program() {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("seven");
-        fs::write(&path, exits_with_7()).unwrap();
+        let program = |code: u8| {
+            let path = dir.path().join(format!("exits-with-{code}"));
+            fs::write(&path, exits_with(code)).unwrap();
+            Source::Program(path)
+        };
         let wanted = Wanted {
-            other: Some(Source::Program(path)),
+            by_release: [("eight".to_owned(), program(8))].into(),
+            other: Some(program(7)),
             ..Wanted::default()
         };
         let engine = Engine::find().await.unwrap();
@@ -67,8 +78,16 @@ pub fn of_program() {
         fixture.cluster.start(0).await.unwrap();
         let ending = fixture.cluster.wait_exit(0).await.unwrap();
         assert_eq!(ending, Ending::Code(7));
+        // The other release is the other program, in an image of its own.
+        let mut spec = fixture.cluster.spec(0).await.unwrap();
+        spec.release = "eight".into();
+        fixture.cluster.restart(0, spec).await.unwrap();
+        let ending = fixture.cluster.wait_exit(0).await.unwrap();
+        assert_eq!(ending, Ending::Code(8));
         fixture.end().await;
-        images.of("any").unwrap().forget(&engine).await.unwrap();
+        for release in ["any", "eight"] {
+            images.of(release).unwrap().forget(&engine).await.unwrap();
+        }
     });
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use keyquake_cluster::{Ending, LinkRule, NodeStatus, RuntimeError};
+use keyquake_cluster::{Ending, LinkRule, NodeStatus, Running, RuntimeError};
+use keyquake_docker::Images;
 
-use crate::stage::{Fixture, RELEASES, block_on, until};
+use crate::stage::{Fixture, RELEASES, block_on, own, until};
 
 pub fn kill() {
     block_on(async {
@@ -113,11 +114,18 @@ pub fn replace() {
         let cut = fixture.cluster.links();
         assert_eq!(fixture.cluster.probe_matrix().await.unwrap(), cut);
 
+        let before = fixture.cluster.running(0).await.unwrap();
+        assert_eq!(before, fixture.cluster.running(1).await.unwrap());
         let mut spec = fixture.cluster.spec(0).await.unwrap();
         spec.release = RELEASES[1].into();
         fixture.cluster.restart(0, spec).await.unwrap();
         fixture.up_again(0, 1).await;
         assert!(fixture.log(0).contains("in image keyquake:two-"));
+        let images = Images::prepare(&fixture.engine, &own()).await.unwrap();
+        let other = images.of(RELEASES[1]).unwrap().id.clone();
+        let after = fixture.cluster.running(0).await.unwrap();
+        assert_eq!(after, Running::Image(other));
+        assert_ne!(after, before);
         assert_eq!(fixture.starts(0), 2);
         assert_eq!(fixture.cluster.probe_matrix().await.unwrap(), cut);
 

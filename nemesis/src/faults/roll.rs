@@ -13,8 +13,8 @@ use crate::target::Target;
 pub(crate) const INFO: FaultInfo = FaultInfo {
     name: FaultName::Roll,
     does: "stops nodes and starts them again on another release, or with the flags of encryption on or off, one after another, each once the one before serves and somebody leads; they stay so",
-    needs: "a plan that names it; another release needs a store that has several (the reference store)",
-    proves: "each node's new process serves, and says itself that it is of that release, and has a sidecar path or not",
+    needs: "a plan that names it; another release needs a store that has several: the reference store, or a program or image for each",
+    proves: "each node's new process serves, and says itself that it is of that release, and has a sidecar path or not; another store's program or image has the digest of that release",
     nodes_min: 1,
     needs_links: false,
     step: true,

@@ -16,6 +16,7 @@ use keyquake_systems::SystemName;
 use crate::cli::RunArgs;
 use crate::exit::{Failure, input};
 use crate::plan::Plan;
+use crate::wiring::Given;
 
 /// The network of a run on Docker before its addresses are chosen: what it can do is known.
 pub fn network() -> NetworkKind {
@@ -54,7 +55,7 @@ impl Docker {
         }
     }
 
-    /// The images that these nodes begin with, one for each release.
+    /// The images of all that nodes are started as, one for each release.
     pub fn images_of(&self, specs: &[NodeSpec]) -> Result<Vec<ImageInfo>, Failure> {
         let mut releases: Vec<_> = specs.iter().map(|spec| spec.release.as_str()).collect();
         releases.sort_unstable();
@@ -125,24 +126,27 @@ fn wanted(plan: &Plan, args: &RunArgs) -> Result<Wanted, Failure> {
     if plan.cluster.system == SystemName::Reference {
         wanted.built_in = Release::ALL.map(|release| release.name().to_owned()).into();
     }
-    if let Some(path) = &args.binary {
-        wanted.other = Some(Source::Program(path.clone()));
-    }
-    for word in &args.image {
-        let (release, name) = match word.split_once('=') {
-            Some((release, name)) => (Some(release), name),
-            None => (None, word.as_str()),
-        };
-        let source = Source::Named(name.to_owned());
-        let before = match release {
-            Some(release) => wanted.by_release.insert(release.to_owned(), source),
-            None => wanted.other.replace(source),
-        };
-        if name.is_empty() || before.is_some() {
-            return Err(input(anyhow!(
-                "--image {word} can't be used: give each release one image (6a=NAME), or all of them one (NAME)"
-            )));
+    let images = Given::read("--image", &args.image).map_err(input)?;
+    let programs = Given::read("--binary", &args.binary).map_err(input)?;
+    let sources = [
+        (images, Source::Named as fn(String) -> Source),
+        (programs, |path| Source::Program(path.into())),
+    ];
+    let mut twice = None;
+    for (given, source) in sources {
+        for (release, what) in given.by_release {
+            let before = wanted.by_release.insert(release.clone(), source(what));
+            twice = twice.or(before.map(|_| format!("release {release}")));
+        }
+        if let Some(what) = given.other {
+            let before = wanted.other.replace(source(what));
+            twice = twice.or(before.map(|_| "all other releases".to_owned()));
         }
     }
-    Ok(wanted)
+    match twice {
+        Some(whose) => Err(input(anyhow!(
+            "--image and --binary both say what runs {whose}; leave one of them out"
+        ))),
+        None => Ok(wanted),
+    }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::stage::Stage;
 use crate::progress::{Moment, Progress};
-use crate::wiring::{Asked, Hands, HistorySink};
+use crate::wiring::{Asked, Expected, Hands, HistorySink};
 
 /// How long all keys may take to be read back at the end.
 const FINAL_WITHIN: Duration = Duration::from_secs(15);
@@ -115,6 +115,7 @@ async fn main_phase(
         system: stage.system.clone(),
         specs: stage.specs.clone(),
         keys: stage.keys.clone(),
+        expected: Expected::of(&stage.info, cluster.clone()),
     };
     let sink = HistorySink(stage.recorder.clone());
     let active = ActiveFaults::default();

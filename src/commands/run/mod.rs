@@ -7,6 +7,7 @@
 mod conclude;
 mod docker;
 mod drive;
+mod info;
 mod stage;
 
 use std::time::Instant;
@@ -124,7 +125,7 @@ fn check_fit(plan: &Plan, network: &NetworkKind, args: &RunArgs) -> Result<(), F
     if plan.cluster.runtime.is_process() && !args.image.is_empty() {
         return Err(input(anyhow!("--image is for --runtime docker")));
     }
-    if plan.cluster.system == SystemName::Reference && args.binary.is_some() {
+    if plan.cluster.system == SystemName::Reference && !args.binary.is_empty() {
         return Err(input(anyhow!(
             "--binary is for --system elastickv; the reference store is built in"
         )));

@@ -8,19 +8,17 @@ use anyhow::Context;
 use jiff::Timestamp;
 use keyquake_cluster::journal::Journal;
 use keyquake_cluster::{Cluster, Network, NetworkKind, NodeSpec, ProcessRuntime, Runtime};
-use keyquake_results::{
-    BinaryInfo, NetworkInfo, NodeInfo, PhaseTiming, RUN_FORMAT, RunFolder, RunInfo, Runs,
-    digest_file,
-};
-use keyquake_systems::{System, SystemError, SystemOptions, system};
+use keyquake_results::{PhaseTiming, RunFolder, RunInfo, Runs};
+use keyquake_systems::{System, SystemError, SystemOptions, system_of};
 use keyquake_workloads::Recorder;
 
 use super::docker::Docker;
+use super::info::{binaries, programs, run_info};
 use crate::cli::RunArgs;
 use crate::exit::{Failure, input};
 use crate::keys::{Keys, told};
 use crate::plan::{Encryption, Plan};
-use crate::{host, wiring};
+use crate::wiring::{self, Given};
 
 /// How long a node that is asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -55,22 +53,25 @@ impl Stage {
         args: &RunArgs,
         begun: Instant,
     ) -> Result<Stage, Failure> {
-        let system = system(plan.cluster.system);
+        let given = Given::read("--binary", &args.binary).map_err(input)?;
+        let system = system_of(plan.cluster.system, programs(&given, docker.is_some()));
         let options = SystemOptions {
             release: Some(plan.cluster.release.clone()),
             node_releases: plan.cluster.releases.clone(),
             bugs: plan.cluster.bugs.clone(),
             encryption: plan.cluster.encryption != Encryption::Off,
-            binary: args.binary.clone(),
-            images: docker.is_some(),
             first_port: plan.cluster.first_port,
             env: Vec::new(),
         };
         // Rehearsed in a folder that is not there, so that a refusal leaves no run behind.
-        system
+        let specs = system
             .prepare(plan.cluster.nodes, &args.results.root, &network, &options)
             .map_err(classed)?;
         wiring::check_words(&plan, system.as_ref()).map_err(input)?;
+        let all = wiring::rehearse(&plan, system.as_ref(), &specs).map_err(input)?;
+        let binaries = binaries(&plan, &all, &given)?;
+        let images = docker.as_ref().map(|docker| docker.images_of(&all));
+        let images = images.transpose()?.unwrap_or_default();
         let folder = Runs::at(&args.results.root).create(plan.seed, Timestamp::now())?;
         let path = folder
             .path()
@@ -80,10 +81,8 @@ impl Stage {
             .prepare(plan.cluster.nodes, &path, &network, &options)
             .map_err(classed)?;
         folder.write_plan(&plan.to_toml()?)?;
-        let mut info = run_info(&plan, &folder, &specs, &network, args)?;
-        if let Some(docker) = &docker {
-            info.images = docker.images_of(&specs)?;
-        }
+        let mut info = run_info(&plan, &folder, &specs, &network, args);
+        (info.binaries, info.images) = (binaries, images);
         let mut keys = None;
         if plan.needs_keys() {
             let (made, about) = Keys::make(&path, &specs, plan.cluster.encryption)?;
@@ -223,81 +222,6 @@ fn classed(error: SystemError) -> Failure {
         | SystemError::NoFreePorts { .. } => Failure::Suite(error.into()),
         _ => input(error),
     }
-}
-
-fn run_info(
-    plan: &Plan,
-    folder: &RunFolder,
-    specs: &[NodeSpec],
-    network: &NetworkKind,
-    args: &RunArgs,
-) -> anyhow::Result<RunInfo> {
-    let mut programs: Vec<_> = specs
-        .iter()
-        .map(|spec| spec.launch.program.clone())
-        // A program in an image is known by that.
-        .filter(|program| plan.cluster.runtime.is_process() || program.is_file())
-        .collect();
-    programs.sort();
-    programs.dedup();
-    let binaries = programs
-        .iter()
-        .map(|path| binary_info(path))
-        .collect::<anyhow::Result<_>>()?;
-    let (kind, cost) = match network {
-        NetworkKind::Namespace => ("namespace", None),
-        NetworkKind::Container { .. } => ("container", None),
-        NetworkKind::Loopback { why } => ("loopback", Some(format!("no partitions: {why}"))),
-    };
-    Ok(RunInfo {
-        format: RUN_FORMAT,
-        id: folder.id().to_owned(),
-        seed: plan.seed,
-        command: repeat_command(folder, args),
-        system: plan.cluster.system.to_string(),
-        nodes: specs
-            .iter()
-            .map(|spec| NodeInfo {
-                id: spec.id.clone(),
-                release: spec.release.clone(),
-            })
-            .collect(),
-        runtime: plan.cluster.runtime.to_string(),
-        network: NetworkInfo {
-            kind: kind.to_owned(),
-            cost,
-        },
-        host: host::facts(),
-        binaries,
-        images: Vec::new(),
-        encryption: None,
-        started: Timestamp::now(),
-        phases: Vec::new(),
-        ended_early: None,
-        suite_version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
-}
-
-fn binary_info(path: &Path) -> anyhow::Result<BinaryInfo> {
-    Ok(BinaryInfo {
-        path: path.display().to_string(),
-        digest: digest_file(path)?,
-    })
-}
-
-/// The plan as executed is the whole input of a run, beside the program.
-fn repeat_command(folder: &RunFolder, args: &RunArgs) -> String {
-    let plan = folder.plan();
-    let binary = args
-        .binary
-        .as_ref()
-        .map_or_else(String::new, |path| format!(" --binary {}", path.display()));
-    let images: String = args
-        .image
-        .iter()
-        .map(|image| format!(" --image {image}"))
-        .collect();
-    format!("keyquake run --plan {}{binary}{images}", plan.display())
 }
 
 /// The end of a node's log, for an error message.

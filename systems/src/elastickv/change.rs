@@ -1,13 +1,15 @@
 //! The flags that a node can change during its life: its release, and those of encryption.
 //! Everything else about a node stays what [`super::launch`] made it.
 
-use std::path::Path;
 use std::time::Duration;
 
 use keyquake_cluster::NodeSpec;
 
 use super::addresses::{self, GRPC};
+use super::encryption::files::run_folder;
 use super::encryption::{AdminClient, Answer, KeyFiles, NotAccepted, Refusal, SidecarStateReport};
+use super::launch::program;
+use crate::programs::Programs;
 use crate::system::{NodeChange, SystemError, SystemName};
 
 const RELEASE: &str = "--release=";
@@ -31,10 +33,22 @@ pub(super) fn flags(
     }
     if let Some(keys) = keys {
         flags.push(format!("{SIDECAR}{}", keys.sidecar(id).display()));
-        flags.push(format!("{KEK}{}", keys.kek().display()));
-        flags.push(ENABLED.to_owned());
+        if takes_keys(name, release) {
+            flags.push(format!("{KEK}{}", keys.kek().display()));
+            flags.push(ENABLED.to_owned());
+        }
     }
     flags
+}
+
+/// Whether a release knows the flags that came with 6B: elastickv ends at a flag that it
+/// doesn't know. A word that is no stage names a program that nobody here knows: it gets all.
+fn takes_keys(name: SystemName, release: &str) -> bool {
+    let before = ["5d", "6a"].iter();
+    name == SystemName::Reference
+        || !before
+            .into_iter()
+            .any(|old| release.eq_ignore_ascii_case(old))
 }
 
 fn is_changeable(flag: &str) -> bool {
@@ -47,30 +61,24 @@ fn is_changeable(flag: &str) -> bool {
 /// The node after a change.
 pub(super) fn changed(
     name: SystemName,
+    programs: &Programs,
     node: &NodeSpec,
     change: &NodeChange,
 ) -> Result<NodeSpec, SystemError> {
     let mut node = node.clone();
     if let Some(release) = &change.release {
-        if name != SystemName::Reference {
-            return Err(SystemError::OneProgram(name, release.clone()));
-        }
+        node.launch.program = program(name, programs, release)?;
         node.release.clone_from(release);
     }
     let args = &mut node.launch.args;
+    // The path is the one flag of them that every release has.
     let encrypts = change
         .encryption
-        .unwrap_or_else(|| args.iter().any(|flag| flag == ENABLED));
+        .unwrap_or_else(|| args.iter().any(|flag| flag.starts_with(SIDECAR)));
     args.retain(|flag| !is_changeable(flag));
     let keys = encrypts.then(|| KeyFiles::of_run(run_folder(&node.data_dir)));
     args.extend(flags(name, &node.id, &node.release, keys.as_ref()));
     Ok(node)
-}
-
-/// The run's folder: data lies in `<run>/nodes/<id>`.
-fn run_folder(data_dir: &Path) -> &Path {
-    let run = data_dir.parent().and_then(Path::parent);
-    run.unwrap_or(data_dir)
 }
 
 /// Asks the node whether it is what the change made of it.
@@ -117,6 +125,8 @@ fn fits(name: SystemName, build: &str, path: bool, change: &NodeChange) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use keyquake_cluster::NetworkKind;
 
     use super::*;
@@ -124,12 +134,26 @@ mod tests {
     use crate::system::SystemOptions;
 
     fn nodes(name: SystemName, options: SystemOptions) -> Vec<NodeSpec> {
-        let options = SystemOptions {
-            binary: Some(std::env::current_exe().unwrap()),
-            ..options
-        };
         let run = Path::new("/run-folder");
-        prepare(name, 3, run, &NetworkKind::Namespace, &options).unwrap()
+        let network = NetworkKind::Namespace;
+        prepare(name, &programs(), 3, run, &network, &options).unwrap()
+    }
+
+    /// What is no program of any release is the test itself.
+    fn programs() -> Programs {
+        Programs {
+            by_release: [("6a".to_owned(), PathBuf::from("/bin/sh"))].into(),
+            other: Some(std::env::current_exe().unwrap()),
+            images: false,
+        }
+    }
+
+    fn changed(
+        name: SystemName,
+        node: &NodeSpec,
+        change: &NodeChange,
+    ) -> Result<NodeSpec, SystemError> {
+        super::changed(name, &programs(), node, change)
     }
 
     const WITH_KEYS: [&str; 3] = [
@@ -182,13 +206,23 @@ mod tests {
     }
 
     #[test]
-    fn elastickv_changes_flags_but_has_one_program() {
+    fn elastickv_changes_its_program_and_has_the_flags_that_its_release_knows() {
         let n2 = &nodes(SystemName::Elastickv, SystemOptions::default())[1];
         let on = changed(SystemName::Elastickv, n2, &encryption(true)).unwrap();
         assert!(on.launch.args.ends_with(&WITH_KEYS.map(str::to_owned)));
         assert!(!on.launch.args.iter().any(|flag| flag.starts_with(RELEASE)));
-        let error = changed(SystemName::Elastickv, n2, &release("6a")).unwrap_err();
-        assert!(error.to_string().contains("has one program here"));
+        let old = changed(SystemName::Elastickv, &on, &release("6A")).unwrap();
+        assert_eq!(old.launch.program, Path::new("/bin/sh"));
+        assert_eq!(old.launch.args.last().unwrap(), WITH_KEYS[0]);
+        let later = changed(SystemName::Elastickv, &old, &release("6b")).unwrap();
+        assert_eq!(later.launch, on.launch);
+        let only_6a = Programs {
+            other: None,
+            ..programs()
+        };
+        let error = super::changed(SystemName::Elastickv, &only_6a, n2, &release("6b"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("--binary 6b=PATH"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The command lines of nodes.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use keyquake_cluster::{Launch, NetworkKind, NodeAddresses, NodeSpec, node_name};
@@ -9,6 +8,7 @@ use super::addresses::{self, DYNAMO, GRPC, METRICS, RESP, S3, SQS};
 use super::change;
 use super::encryption::KeyFiles;
 use super::encryption::files::NODES;
+use crate::programs::Programs;
 use crate::system::{SystemError, SystemName, SystemOptions};
 
 /// The release of the reference store where none is chosen.
@@ -17,14 +17,12 @@ const NEWEST_REFERENCE: &str = "6f";
 /// The release of elastickv where none is named: what the program is, it is.
 const UNNAMED: &str = "head";
 
-/// Where elastickv's own images have their program. An image that names another runs that.
-const IN_IMAGE: &str = "/app";
-
 /// The address scheme of namespaces ends a little above this.
 const NODES_MAX: u16 = 100;
 
 pub(super) fn prepare(
     name: SystemName,
+    programs: &Programs,
     nodes: u16,
     dir: &Path,
     network: &NetworkKind,
@@ -44,7 +42,6 @@ pub(super) fn prepare(
     if name != SystemName::Reference && !options.bugs.is_empty() {
         return Err(SystemError::NoBugs(name));
     }
-    let program = program(name, options)?;
     let dir = std::path::absolute(dir).map_err(|source| SystemError::Io {
         what: format!("find the folder {}", dir.display()),
         source,
@@ -57,28 +54,28 @@ pub(super) fn prepare(
         data: dir.join(NODES),
     };
     let keys = options.encryption.then(|| KeyFiles::of_run(&dir));
-    Ok((0..nodes)
+    (0..nodes)
         .map(|index| {
             let place = usize::from(index);
             let id = names[place].clone();
             let release = release(name, &id, options);
             let mut args = group.arguments(place, &options.bugs);
             args.extend(change::flags(name, &id, &release, keys.as_ref()));
-            NodeSpec {
+            Ok(NodeSpec {
                 index,
                 data_dir: group.data.join(&id),
                 log_dir: dir.join("logs"),
                 addresses: addresses[place].clone(),
                 launch: Launch {
-                    program: program.clone(),
+                    program: program(name, programs, &release)?,
                     args,
                     env: environment(name, &options.env),
                 },
                 id,
                 release,
-            }
+            })
         })
-        .collect())
+        .collect()
 }
 
 /// What the flags of all nodes are made from.
@@ -173,34 +170,21 @@ fn release(name: SystemName, id: &str, options: &SystemOptions) -> String {
     })
 }
 
-fn program(name: SystemName, options: &SystemOptions) -> Result<PathBuf, SystemError> {
-    match (&options.binary, name) {
-        (Some(path), _) => executable(path),
-        (None, SystemName::Elastickv) if options.images => Ok(PathBuf::from(IN_IMAGE)),
-        (None, SystemName::Elastickv) => Err(SystemError::BinaryMissing),
-        (None, SystemName::Reference) => {
+/// The program that is this release.
+pub(super) fn program(
+    name: SystemName,
+    programs: &Programs,
+    release: &str,
+) -> Result<PathBuf, SystemError> {
+    match (name, &programs.other) {
+        (SystemName::Elastickv, _) | (_, Some(_)) => programs.of(name, release),
+        (SystemName::Reference, None) => {
             std::env::current_exe().map_err(|source| SystemError::Io {
                 what: "find the suite's own executable, which holds the reference store".to_owned(),
                 source,
             })
         }
     }
-}
-
-/// The absolute path of an executable file.
-fn executable(path: &Path) -> Result<PathBuf, SystemError> {
-    let bad = |reason: String| SystemError::BadBinary {
-        path: path.to_owned(),
-        reason,
-    };
-    let metadata = std::fs::metadata(path).map_err(|error| bad(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(bad("it is not a file".to_owned()));
-    }
-    if metadata.permissions().mode() & 0o111 == 0 {
-        return Err(bad("it is not executable".to_owned()));
-    }
-    std::path::absolute(path).map_err(|error| bad(error.to_string()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use keyquake_formats::canary::Canary;
 use keyquake_workloads::{Capabilities, Connect, Protocol};
 use tokio::time::Instant;
 
+use crate::programs::Programs;
 use crate::system::{NodeChange, System, SystemError, SystemName, SystemOptions};
 
 mod addresses;
@@ -25,10 +26,14 @@ mod resp;
 mod spelling;
 
 /// The suite's own reference store, started from the suite's own executable.
-pub struct Reference;
+pub struct Reference {
+    pub(crate) programs: Programs,
+}
 
-/// elastickv's production server, from a program given by the user.
-pub struct Elastickv;
+/// elastickv's production server, from programs given by the user, one for each release.
+pub struct Elastickv {
+    pub(crate) programs: Programs,
+}
 
 /// Both are the same but for how they are launched and how quick they are.
 macro_rules! same_wire {
@@ -46,7 +51,7 @@ macro_rules! same_wire {
                 network: &NetworkKind,
                 options: &SystemOptions,
             ) -> Result<Vec<NodeSpec>, SystemError> {
-                launch::prepare($name, nodes, dir, network, options)
+                launch::prepare($name, &self.programs, nodes, dir, network, options)
             }
 
             fn changed(
@@ -54,7 +59,7 @@ macro_rules! same_wire {
                 node: &NodeSpec,
                 change: &NodeChange,
             ) -> Result<NodeSpec, SystemError> {
-                change::changed($name, node, change)
+                change::changed($name, &self.programs, node, change)
             }
 
             async fn check_changed(

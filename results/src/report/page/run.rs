@@ -31,7 +31,7 @@ pub fn section(view: &View) -> Markup {
                 }
                 @for binary in &run.binaries {
                     dt { "Binary" }
-                    dd { (binary.path) br; span.mono.soft { (binary.digest) } }
+                    dd { @if !binary.releases.is_empty() { (binary.releases.join(", ")) ": " } (binary.path) br; span.mono.soft { (binary.digest) } }
                 }
                 @for image in &run.images {
                     dt { "Image" }

@@ -3,6 +3,7 @@
 //! Every call connects anew, so that a node that is not there is a definite failure; has a
 //! deadline, connecting included; and is sent at most once. Nothing is ever tried again here.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use tonic::{Response, Status};
 use super::Purpose;
 use super::keys::WrappedDek;
 use super::refusal::{Answer, NotAccepted, of_status};
+use super::sidecar::Sidecar;
 use crate::elastickv::errors;
 
 /// Who proposes a change, and in which of its process loads.
@@ -101,6 +103,7 @@ pub struct AdminClient {
     address: String,
     timeout: Duration,
     watch: Option<Arc<dyn CallWatch>>,
+    sidecar: Option<PathBuf>,
 }
 
 type Encryption = EncryptionAdminClient<Channel>;
@@ -115,7 +118,22 @@ impl AdminClient {
             address: address.into(),
             timeout,
             watch: None,
+            sidecar: None,
         }
+    }
+
+    /// The same client, of a node whose sidecar can be read at this path.
+    pub fn with_sidecar(self, path: PathBuf) -> Self {
+        Self {
+            sidecar: Some(path),
+            ..self
+        }
+    }
+
+    /// The node's epoch under a key, from its sidecar; `None` if that can't be had.
+    pub fn epoch_on_disk(&self, key: u32) -> Option<u16> {
+        let sidecar = Sidecar::read(self.sidecar.as_ref()?).ok()?;
+        Some(sidecar.keys.get(&key)?.local_epoch)
     }
 
     /// The same client, with somebody who is told of the calls that change something.

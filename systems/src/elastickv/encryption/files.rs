@@ -12,6 +12,12 @@ const KEK: &str = "kek";
 /// The nodes' folders, from the run's folder.
 pub(in crate::elastickv) const NODES: &str = "nodes";
 
+/// The folder of the run that a node's data lies in: `<run>/nodes/<id>`.
+pub(in crate::elastickv) fn run_folder(data_dir: &Path) -> &Path {
+    let run = data_dir.parent().and_then(Path::parent);
+    run.unwrap_or(data_dir)
+}
+
 /// The key files of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFiles {

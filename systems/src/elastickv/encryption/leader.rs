@@ -127,7 +127,8 @@ impl Leader {
     }
 
     /// The leader as proposer, with the epoch it has registered under the active key, or a
-    /// later one that is given.
+    /// later one that is given. Releases before 5E don't tell what is registered: then with the
+    /// epoch in its sidecar, if that can be read.
     ///
     /// # Errors
     /// When the epoch given is behind, or none is known.
@@ -137,6 +138,11 @@ impl Leader {
             .state
             .as_ref()
             .and_then(|state| state.writer_registry_for_caller.get(&id).copied());
+        let tells = |state: &SidecarStateReport| !state.writer_registry_for_caller.is_empty();
+        let on_disk = match self.state.as_ref().is_some_and(tells) {
+            true => None,
+            false => self.client.epoch_on_disk(id),
+        };
         let local_epoch = match (given, registered) {
             (Some(given), Some(registered)) if u32::from(given) < registered => {
                 let text = format!(
@@ -148,7 +154,7 @@ impl Leader {
             (None, Some(registered)) => registered,
             // Without keys nothing is registered, and the store refuses by itself.
             (None, None) if id == 0 => 0,
-            (None, None) => return Err(NotDone::EpochUnknown { key: id }),
+            (None, None) => on_disk.ok_or(NotDone::EpochUnknown { key: id })?.into(),
         };
         Ok(Proposer {
             full_node_id: self.full_node_id,
@@ -324,3 +330,6 @@ fn new_id(used: &[u32]) -> Result<u32, KeyError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

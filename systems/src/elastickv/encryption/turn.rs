@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use keyquake_cluster::NodeSpec;
 use tokio::time::Instant;
 
-use super::{AdminClient, Kek, Leader, NotAccepted, NotDone, Purpose, Refusal};
+use super::files::run_folder;
+use super::{AdminClient, Kek, KeyFiles, Leader, NotAccepted, NotDone, Purpose, Refusal};
 use crate::elastickv::addresses::{self, GRPC};
 
 /// Between two tries.
@@ -47,9 +48,14 @@ impl fmt::Display for KeyChange {
     }
 }
 
-/// Admin clients of these nodes, in their order; each call may take `timeout`.
+/// Admin clients of these nodes, in their order; each call may take `timeout`. They know where
+/// the nodes' sidecars lie.
 pub fn clients(nodes: &[NodeSpec], timeout: Duration) -> Vec<AdminClient> {
-    let client = |node| AdminClient::new(addresses::of(node, GRPC).to_string(), timeout);
+    let client = |node: &NodeSpec| {
+        let files = KeyFiles::of_run(run_folder(&node.data_dir));
+        AdminClient::new(addresses::of(node, GRPC).to_string(), timeout)
+            .with_sidecar(files.sidecar(&node.id))
+    };
     nodes.iter().map(client).collect()
 }
 

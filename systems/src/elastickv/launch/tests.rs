@@ -9,8 +9,20 @@ fn loopback() -> NetworkKind {
 }
 
 fn prepare_with(name: SystemName, options: &SystemOptions) -> Result<Vec<NodeSpec>, String> {
+    let programs = Programs {
+        other: Some(std::env::current_exe().unwrap()),
+        ..Programs::NONE
+    };
+    prepare_from(name, &programs, options)
+}
+
+fn prepare_from(
+    name: SystemName,
+    programs: &Programs,
+    options: &SystemOptions,
+) -> Result<Vec<NodeSpec>, String> {
     let dir = Path::new("/run-folder");
-    prepare(name, 3, dir, &loopback(), options).map_err(|error| error.to_string())
+    prepare(name, programs, 3, dir, &loopback(), options).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -24,6 +36,7 @@ fn the_command_line_is_the_recipe() {
     };
     let specs = prepare(
         SystemName::Reference,
+        &Programs::NONE,
         3,
         Path::new("/run-folder"),
         &NetworkKind::Namespace,
@@ -65,11 +78,7 @@ fn the_command_line_is_the_recipe() {
 
 #[test]
 fn elastickv_gets_neither_subcommand_nor_flags_of_ours() {
-    let options = SystemOptions {
-        binary: Some(std::env::current_exe().unwrap()),
-        ..SystemOptions::default()
-    };
-    let specs = prepare_with(SystemName::Elastickv, &options).unwrap();
+    let specs = prepare_with(SystemName::Elastickv, &SystemOptions::default()).unwrap();
     let args = &specs[0].launch.args;
     assert_eq!(args[0], "--raftId=n1");
     assert!(!args.iter().any(|arg| arg.contains("release")), "{args:?}");
@@ -77,23 +86,74 @@ fn elastickv_gets_neither_subcommand_nor_flags_of_ours() {
 }
 
 #[test]
-fn what_can_not_be_started_is_refused_clearly() {
+fn a_program_that_can_not_be_started_is_refused_clearly() {
     let folder = tempfile::tempdir().unwrap();
     let plain = folder.path().join("plain");
     std::fs::write(&plain, "text").unwrap();
-    let with_binary = |path: &Path| SystemOptions {
-        binary: Some(path.to_owned()),
+    for (path, expected) in [
+        (None, "pass --binary PATH"),
+        (Some(folder.path().join("absent")), "No such file"),
+        (Some(folder.path().to_owned()), "it is not a file"),
+        (Some(plain), "it is not executable"),
+    ] {
+        let programs = Programs {
+            other: path,
+            ..Programs::NONE
+        };
+        let options = SystemOptions::default();
+        let error = prepare_from(SystemName::Elastickv, &programs, &options).unwrap_err();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn each_node_starts_the_program_of_its_release_with_the_flags_that_it_knows() {
+    let own = std::env::current_exe().unwrap();
+    let programs = Programs {
+        by_release: [
+            ("6a".to_owned(), PathBuf::from("/bin/sh")),
+            ("6b".to_owned(), own.clone()),
+        ]
+        .into(),
+        ..Programs::NONE
+    };
+    let mut options = SystemOptions {
+        release: Some("6b".to_owned()),
+        node_releases: [("n1".to_owned(), "6a".to_owned())].into(),
+        encryption: true,
         ..SystemOptions::default()
     };
+    let specs = prepare_from(SystemName::Elastickv, &programs, &options).unwrap();
+    let starts: Vec<_> = specs
+        .iter()
+        .map(|spec| {
+            let enabled = spec
+                .launch
+                .args
+                .iter()
+                .any(|arg| arg == "--encryption-enabled");
+            (spec.launch.program.as_path(), enabled)
+        })
+        .collect();
+    let own = own.as_path();
+    assert_eq!(
+        starts,
+        [(Path::new("/bin/sh"), false), (own, true), (own, true)]
+    );
+    options
+        .node_releases
+        .insert("n3".to_owned(), "6c".to_owned());
+    let error = prepare_from(SystemName::Elastickv, &programs, &options).unwrap_err();
+    assert!(error.contains("--binary 6c=PATH"), "{error}");
+}
+
+#[test]
+fn what_makes_no_cluster_is_refused_clearly() {
     for (options, expected) in [
-        (SystemOptions::default(), "pass --binary PATH"),
-        (with_binary(&folder.path().join("absent")), "No such file"),
-        (with_binary(folder.path()), "it is not a file"),
-        (with_binary(&plain), "it is not executable"),
         (
             SystemOptions {
                 bugs: vec!["stale-read".to_owned()],
-                ..with_binary(&plain)
+                ..SystemOptions::default()
             },
             "no seeded bugs",
         ),
@@ -110,8 +170,9 @@ fn what_can_not_be_started_is_refused_clearly() {
     }
     let none = prepare(
         SystemName::Reference,
+        &Programs::NONE,
         0,
-        folder.path(),
+        Path::new("/run-folder"),
         &loopback(),
         &SystemOptions::default(),
     );
