@@ -7,24 +7,20 @@ use std::time::Duration;
 use anyhow::Context;
 use keyquake_cluster::NodeSpec;
 use keyquake_results::{EncryptionInfo, KeyStep};
+use keyquake_rollout::{Call, Outcome};
 use keyquake_systems::elastickv::encryption::{
-    AdminClient, CallWatch, Kek, KeyChange, KeyFiles, NotDone, Turned, caught_up, clients, turn,
+    CallWatch, Caller, KeyFiles, Order, Reply, SidecarStateReport,
 };
 use tokio::time::Instant;
 
 use crate::plan::Encryption;
 
-/// How long one call of the administration may take: a cutover drains writes first.
-const CALL_WITHIN: Duration = Duration::from_secs(10);
-/// How long a leader that takes the call may be looked for.
-const TURN_WITHIN: Duration = Duration::from_secs(20);
 /// How long the nodes may take to apply what the leader has accepted.
 const APPLY_WITHIN: Duration = Duration::from_secs(5);
 
 /// The suite's hands on a cluster's keys.
 pub struct Keys {
-    kek: Kek,
-    clients: Vec<AdminClient>,
+    caller: Caller,
 }
 
 impl Keys {
@@ -48,42 +44,39 @@ impl Keys {
                 .collect(),
             steps: Vec::new(),
         };
-        let clients = clients(nodes, CALL_WITHIN);
-        Ok((Keys { kek, clients }, info))
+        let caller = Caller::new(nodes, kek);
+        Ok((Keys { caller }, info))
     }
 
-    /// Makes a change on whoever leads.
-    pub async fn turn(&self, change: KeyChange) -> Result<Turned, NotDone> {
-        let deadline = Instant::now() + TURN_WITHIN;
-        turn(&self.clients, &self.kek, change, deadline).await
+    /// Makes a call on a node, or on whoever leads; somebody is told when a request leaves.
+    pub async fn call(&self, order: &Order, at: Option<u16>, watch: Arc<dyn CallWatch>) -> Reply {
+        self.caller.call(order, at, Some(watch)).await
     }
 
-    /// The same, with somebody who is told when the request leaves.
-    pub async fn turn_watched(
-        &self,
-        change: KeyChange,
-        watch: &Arc<dyn CallWatch>,
-    ) -> Result<Turned, NotDone> {
-        let watched = |client: &AdminClient| client.watched(watch.clone());
-        let clients: Vec<_> = self.clients.iter().map(watched).collect();
-        let deadline = Instant::now() + TURN_WITHIN;
-        turn(&clients, &self.kek, change, deadline).await
+    /// Makes a change as a step of the start, for `run.json`.
+    pub async fn step(&self, change: Call) -> anyhow::Result<KeyStep> {
+        let reply = self.caller.call(&Order::once(change), None, None).await;
+        match (reply.outcome, reply.index) {
+            (Outcome::Accepted, Some(applied_index)) => Ok(KeyStep {
+                change: change.to_string(),
+                applied_index,
+            }),
+            _ => anyhow::bail!(
+                "the cluster could not be prepared: {change} failed; see the nodes' logs: {}",
+                reply.said
+            ),
+        }
     }
 
-    /// Makes the change as a step of the start, for `run.json`.
-    pub async fn step(&self, change: KeyChange) -> anyhow::Result<KeyStep> {
-        let turned = self.turn(change).await.with_context(|| {
-            format!("the cluster could not be prepared: {change} failed; see the nodes' logs")
-        })?;
-        Ok(KeyStep {
-            change: change.to_string(),
-            applied_index: turned.index,
-        })
+    /// What a node says of its own keys, if it says anything.
+    pub async fn state(&self, node: u16) -> Option<SidecarStateReport> {
+        self.caller.state(node).await
     }
 
-    /// Which nodes' own key state has come to a log index, once all have or time is over.
-    pub async fn caught_up(&self, index: u64) -> Vec<usize> {
-        caught_up(&self.clients, index, Instant::now() + APPLY_WITHIN).await
+    /// Which of these nodes' own key state has come to a log index, once all have or time is over.
+    pub async fn caught_up(&self, index: u64, of: &[u16]) -> Vec<u16> {
+        let deadline = Instant::now() + APPLY_WITHIN;
+        self.caller.caught_up(index, of, deadline).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use keyquake_systems::elastickv::encryption::KeyChange;
+use keyquake_rollout::Call;
 use serde::{Deserialize, Serialize};
 
 /// How much of its encryption a cluster has in force when the workloads begin.
@@ -36,11 +36,11 @@ pub enum Encryption {
 
 impl Encryption {
     /// The changes of keys that lead there, in order.
-    pub fn changes(self) -> &'static [KeyChange] {
-        const ALL: [KeyChange; 3] = [
-            KeyChange::Bootstrap,
-            KeyChange::EnableStorageEnvelope,
-            KeyChange::EnableRaftEnvelope,
+    pub fn changes(self) -> &'static [Call] {
+        const ALL: [Call; 3] = [
+            Call::Bootstrap,
+            Call::EnableStorageEnvelope,
+            Call::EnableRaftEnvelope,
         ];
         &ALL[..self as usize]
     }
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn each_level_adds_one_change() {
         assert_eq!(Encryption::Off.changes(), []);
-        assert_eq!(Encryption::Keys.changes(), [KeyChange::Bootstrap]);
+        assert_eq!(Encryption::Keys.changes(), [Call::Bootstrap]);
         assert_eq!(Encryption::Raft.changes().len(), 3);
         for level in Encryption::value_variants() {
             let word = level.to_possible_value().expect("none is hidden");

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use keyquake_cluster::{NetworkKind, NetworkMode};
-use keyquake_nemesis::{Details, FaultName, PlannedFault, Switch};
+use keyquake_nemesis::{Details, FaultName, PlannedFault};
+use keyquake_rollout::FlagChange;
 use keyquake_systems::SystemName;
 use keyquake_workloads::{WorkloadName, WorkloadOptions};
 use serde::{Deserialize, Serialize};
@@ -164,7 +165,7 @@ impl Plan {
     /// Whether the run needs keys.
     pub fn needs_keys(&self) -> bool {
         let turns = |step: &PlannedFault| match &step.details {
-            Details::Roll(roll) => roll.flags.encryption == Some(Switch::On),
+            Details::Roll(roll) => roll.flags != FlagChange::default(),
             Details::Admin(_) => true,
             Details::None => false,
         };

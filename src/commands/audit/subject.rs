@@ -9,7 +9,7 @@ use keyquake_audit::{Answered, Canaries, Canary, MayStand, NodeDisks, Subject};
 use keyquake_nemesis::{Call, CallRequest, Details};
 use keyquake_results::RunFolder;
 use keyquake_systems::SystemName;
-use keyquake_systems::elastickv::encryption::{KeyChange, KeyFiles};
+use keyquake_systems::elastickv::encryption::KeyFiles;
 
 use super::words::AuditArgs;
 use crate::judging::History;
@@ -51,14 +51,14 @@ pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
 /// What the store answered when the run's cluster was cut over before its workloads.
 fn answered(run: &RunFolder) -> anyhow::Result<Answered> {
     let encryption = run.read_run()?.encryption;
-    let index = |change: KeyChange| {
+    let index = |change: Call| {
         let steps = encryption.iter().flat_map(|encryption| &encryption.steps);
         let mut steps = steps.filter(|step| step.change == change.to_string());
         steps.next().map(|step| step.applied_index)
     };
     Ok(Answered {
-        storage: index(KeyChange::EnableStorageEnvelope),
-        raft: index(KeyChange::EnableRaftEnvelope),
+        storage: index(Call::EnableStorageEnvelope),
+        raft: index(Call::EnableRaftEnvelope),
     })
 }
 

@@ -81,6 +81,11 @@ pub(super) fn changed(
     Ok(node)
 }
 
+/// Where the files of a node's encryption lie, with flags that name them and without.
+pub(super) fn key_files(node: &NodeSpec) -> KeyFiles {
+    KeyFiles::of_run(run_folder(&node.data_dir))
+}
+
 /// Asks the node whether it is what the change made of it.
 pub(super) async fn check(
     name: SystemName,

@@ -106,7 +106,19 @@ pub struct AdminClient {
     sidecar: Option<PathBuf>,
 }
 
-type Encryption = EncryptionAdminClient<Channel>;
+/// How a call is made, and how a broken one is to be taken.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    /// Whether it can change anything.
+    pub(super) changes: bool,
+    /// Whether whoever watches is told.
+    pub(super) watched: bool,
+    /// How long the answer is waited for, counted from the moment when the request leaves;
+    /// `None` is the client's own time, connecting included.
+    pub(super) patience: Option<Duration>,
+}
+
+pub(super) type Encryption = EncryptionAdminClient<Channel>;
 /// Whether a call can change anything: what decides how a broken call is to be taken.
 const ASKS: bool = false;
 const CHANGES: bool = true;
@@ -326,31 +338,47 @@ impl AdminClient {
         changes: bool,
         ask: impl AsyncFnOnce(Channel) -> Result<Response<T>, Status>,
     ) -> Answer<T> {
-        let deadline = Instant::now() + self.timeout;
-        let late = || {
-            format!(
-                "{}: no answer within {}",
-                self.address,
-                seconds(self.timeout)
-            )
+        let manner = Manner {
+            changes,
+            watched: changes,
+            patience: None,
         };
+        self.exchange(manner, ask).await
+    }
+
+    /// One connection, one request, one answer.
+    pub(super) async fn exchange<T>(
+        &self,
+        manner: Manner,
+        ask: impl AsyncFnOnce(Channel) -> Result<Response<T>, Status>,
+    ) -> Answer<T> {
+        let deadline = Instant::now() + self.timeout;
+        let late = |time| format!("{}: no answer within {}", self.address, seconds(time));
         let channel = match timeout_at(deadline, self.connect()).await {
             Ok(channel) => channel?,
-            Err(_) => return Err(NotAccepted::Failed { text: late() }),
+            Err(_) => {
+                return Err(NotAccepted::Failed {
+                    text: late(self.timeout),
+                });
+            }
         };
-        let watch = self.watch.as_ref().filter(|_| changes);
+        let watch = self.watch.as_ref().filter(|_| manner.watched);
         if let Some(watch) = watch {
             watch.sent();
         }
+        let deadline = manner
+            .patience
+            .map_or(deadline, |patience| Instant::now() + patience);
         let outcome = timeout_at(deadline, ask(channel)).await;
         if let Some(watch) = watch {
             watch.answered();
         }
+        let text = late(manner.patience.unwrap_or(self.timeout));
         match outcome {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(of_status(&status, changes)),
-            Err(_) if changes => Err(NotAccepted::Indeterminate { text: late() }),
-            Err(_) => Err(NotAccepted::Failed { text: late() }),
+            Ok(Err(status)) => Err(of_status(&status, manner.changes)),
+            Err(_) if manner.changes => Err(NotAccepted::Indeterminate { text }),
+            Err(_) => Err(NotAccepted::Failed { text }),
         }
     }
 

@@ -6,6 +6,7 @@
 use futures_util::future::join_all;
 use thiserror::Error;
 
+use super::compose::new_id;
 use super::{
     AdminClient, Answer, Bootstrap, Dek, Kek, KeyError, Member, NotAccepted, Proposer, Purpose,
     RaftView, Refusal, Rotation, SidecarStateReport, WrappedDek, collisions, full_node_id,
@@ -127,8 +128,7 @@ impl Leader {
     }
 
     /// The leader as proposer, with the epoch it has registered under the active key, or a
-    /// later one that is given. Releases before 5E don't tell what is registered: then with the
-    /// epoch in its sidecar, if that can be read.
+    /// later one that is given.
     ///
     /// # Errors
     /// When the epoch given is behind, or none is known.
@@ -138,11 +138,6 @@ impl Leader {
             .state
             .as_ref()
             .and_then(|state| state.writer_registry_for_caller.get(&id).copied());
-        let tells = |state: &SidecarStateReport| !state.writer_registry_for_caller.is_empty();
-        let on_disk = match self.state.as_ref().is_some_and(tells) {
-            true => None,
-            false => self.client.epoch_on_disk(id),
-        };
         let local_epoch = match (given, registered) {
             (Some(given), Some(registered)) if u32::from(given) < registered => {
                 let text = format!(
@@ -154,7 +149,7 @@ impl Leader {
             (None, Some(registered)) => registered,
             // Without keys nothing is registered, and the store refuses by itself.
             (None, None) if id == 0 => 0,
-            (None, None) => on_disk.ok_or(NotDone::EpochUnknown { key: id })?.into(),
+            (None, None) => return Err(NotDone::EpochUnknown { key: id }),
         };
         Ok(Proposer {
             full_node_id: self.full_node_id,
@@ -320,16 +315,3 @@ fn nobody_leads(views: Vec<Answer<RaftView>>) -> NotDone {
         ),
     }
 }
-
-/// A random id that is not used yet.
-fn new_id(used: &[u32]) -> Result<u32, KeyError> {
-    loop {
-        let id = getrandom::u32().map_err(KeyError::Random)?;
-        if !used.contains(&id) {
-            return Ok(id);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

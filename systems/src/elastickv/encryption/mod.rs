@@ -5,14 +5,18 @@
 //! that knows only the contract.
 
 mod admin;
+mod caller;
+mod compose;
 pub(super) mod files;
 mod leader;
 mod refusal;
-mod turn;
+mod reply;
+mod request;
 
 use keyquake_formats::{keys, node_id as ids, sidecar};
 
 pub use admin::{AdminClient, Bootstrap, CallWatch, Member, Proposer, RaftView, Rotation};
+pub use caller::{Caller, Order};
 pub use elastickv_wire::{
     CapabilityReport, EnableRaftEnvelopeResponse, EnableStorageEnvelopeResponse,
     ResyncSidecarResponse, SidecarStateReport,
@@ -23,5 +27,6 @@ pub use keyquake_formats::Purpose;
 pub use keys::{Dek, Kek, KeyError, WrappedDek};
 pub use leader::{Bootstrapped, Enabled, Leader, NotDone, Rotated};
 pub use refusal::{Answer, Class, NotAccepted, ROWS, Refusal, Row};
+pub use reply::{Reply, outcome_of};
+pub use request::{Done, Request};
 pub use sidecar::{Active, Key, Sidecar, SidecarError};
-pub use turn::{KeyChange, Turned, caught_up, clients, turn};

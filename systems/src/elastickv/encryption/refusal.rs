@@ -135,6 +135,7 @@ const fn refused(codes: &'static [Code], text: &'static str, refusal: Refusal) -
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
     row(ANY, "FSM-requested apply halt", Class::Halts),
+    refused(&[Code::InvalidArgument], "16-bit node_id collision", Refusal::NodeIdCollision),
     row(&[Code::InvalidArgument], "", Class::InvalidArgument),
     refused(PRECONDITION, "VerifyLeader failed", Refusal::LeaderNotVerified),
     refused(CUT_SHORT, "VerifyLeader canceled", Refusal::LeaderNotVerified),

@@ -7,6 +7,7 @@ use super::{Class, NotAccepted, ROWS, Refusal, class_of, of_status};
 #[rustfmt::skip]
 const ANSWERS: &[(Code, &str, Class)] = &[
     (Code::Unavailable, "encryption: propose 0x04 failed: FSM-requested apply halt: encryption: FSM apply failed; halting apply", Class::Halts),
+    (Code::InvalidArgument, "encryption: ErrNodeIDCollision: writer_batch has a 16-bit node_id collision at 0x1", Class::Refused(Refusal::NodeIdCollision)),
     (Code::InvalidArgument, "encryption: storage_dek_id and raft_dek_id must differ", Class::InvalidArgument),
     (Code::FailedPrecondition, "encryption: VerifyLeader failed, refusing to act on stale-leader state: x", Class::Refused(Refusal::LeaderNotVerified)),
     (Code::Cancelled, "encryption: VerifyLeader canceled: context canceled", Class::Refused(Refusal::LeaderNotVerified)),

@@ -1,15 +1,14 @@
 //! The operator's hands of the nemesis, on the store under test.
 
+mod call;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
 use keyquake_nemesis::{
-    Answer, Call, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome,
-    Release, Roll, Setup, Switch, Tamper,
-};
-use keyquake_systems::elastickv::encryption::{
-    self as store, CallWatch, KeyChange, NotDone, Purpose,
+    Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome, Release,
+    Roll, Setup, Switch, Tamper,
 };
 use keyquake_systems::{NodeChange, System, SystemName};
 
@@ -28,40 +27,14 @@ pub struct Hands {
 
 #[async_trait]
 impl Operator for Hands {
-    async fn call(&self, request: &CallRequest, _: Option<u16>, flight: &InFlight) -> Answer {
-        let answer = |outcome, index, said| Answer {
-            outcome,
-            index,
-            said,
-        };
-        let keys = match self.keys() {
-            Ok(keys) => keys,
-            Err(said) => return answer(Outcome::Failed, None, said),
-        };
-        let Some(change) = change_of(request.call) else {
-            return answer(Outcome::Failed, None, "not built yet".to_owned());
-        };
-        let watch: Arc<dyn CallWatch> = Arc::new(Flight(flight.clone()));
-        match keys.turn_watched(change, &watch).await {
-            Ok(turned) => answer(Outcome::Accepted, Some(turned.index), turned.what),
-            Err(error) => {
-                let outcome = match &error {
-                    NotDone::Store(store::NotAccepted::Indeterminate { .. }) => {
-                        Outcome::Indeterminate
-                    }
-                    _ => Outcome::Refused(None),
-                };
-                answer(outcome, None, error.to_string())
-            }
-        }
+    async fn call(&self, request: &CallRequest, at: Option<u16>, flight: &InFlight) -> Answer {
+        self.make_call(request, at, flight).await
     }
 
     async fn applied(&self, index: u64, of: &[u16]) -> Result<String, String> {
-        let applied = self.keys()?.caught_up(index).await;
-        let names: Vec<_> = applied
-            .iter()
-            .filter_map(|&position| Some(self.specs.get(position)?.id.as_str()))
-            .collect();
+        let applied = self.keys()?.caught_up(index, of).await;
+        let name = |&node: &u16| Some(self.specs.get(usize::from(node))?.id.as_str());
+        let names: Vec<_> = applied.iter().filter_map(name).collect();
         let (count, of) = (names.len(), of.len());
         if count * 2 > of {
             Ok(format!(
@@ -76,8 +49,14 @@ impl Operator for Hands {
         }
     }
 
-    async fn keys(&self, _: u16) -> Option<KeyState> {
-        None
+    async fn keys(&self, node: u16) -> Option<KeyState> {
+        let state = self.keys.as_ref()?.state(node).await?;
+        Some(KeyState {
+            storage_key: state.active_storage_id,
+            raft_key: state.active_raft_id,
+            storage_cutover: state.storage_envelope_active,
+            raft_cutover: state.raft_envelope_cutover_index,
+        })
     }
 
     fn setup(&self, node: &NodeSpec) -> Result<Setup, String> {
@@ -136,20 +115,6 @@ const NOT_BUILT: Answer = Answer {
     said: String::new(),
 };
 
-/// Tells the nemesis when a call is in flight.
-#[derive(Debug)]
-struct Flight(InFlight);
-
-impl CallWatch for Flight {
-    fn sent(&self) {
-        self.0.sent();
-    }
-
-    fn answered(&self) {
-        self.0.answered();
-    }
-}
-
 impl Hands {
     fn keys(&self) -> Result<&Keys, String> {
         let keys = self.keys.as_deref();
@@ -162,30 +127,5 @@ pub fn node_change(roll: &Roll) -> NodeChange {
     NodeChange {
         release: roll.release.clone(),
         encryption: roll.flags.encryption.map(|flags| flags == Switch::On),
-    }
-}
-
-fn change_of(call: Call) -> Option<KeyChange> {
-    Some(match call {
-        Call::Bootstrap => KeyChange::Bootstrap,
-        Call::EnableStorageEnvelope => KeyChange::EnableStorageEnvelope,
-        Call::EnableRaftEnvelope => KeyChange::EnableRaftEnvelope,
-        Call::RotateStorage => KeyChange::Rotate(Purpose::Storage),
-        Call::RotateRaft => KeyChange::Rotate(Purpose::Raft),
-        Call::RegisterWriter | Call::Resync => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_call_is_named_alike_in_plan_and_store() {
-        for call in Call::ALL {
-            if let Some(change) = change_of(call) {
-                assert_eq!(change.to_string(), call.to_string());
-            }
-        }
     }
 }

@@ -1,0 +1,4 @@
+//! An operator's hands on the reference store: real processes, on loopback.
+
+mod calls;
+mod lab;
