@@ -32,6 +32,12 @@ pub enum FaultName {
     Roll,
     /// `admin`
     Admin,
+    /// `member`
+    Member,
+    /// `transfer`
+    Transfer,
+    /// `save`
+    Save,
 }
 
 /// What there is to know about a fault.
@@ -55,7 +61,7 @@ pub struct FaultInfo {
 }
 
 /// Every fault, in the order of [`FaultName`].
-static CATALOGUE: [FaultInfo; 10] = [
+static CATALOGUE: [FaultInfo; 13] = [
     faults::kill::INFO,
     faults::pause::INFO,
     faults::partition_one::INFO,
@@ -66,6 +72,9 @@ static CATALOGUE: [FaultInfo; 10] = [
     faults::crash_loop::INFO,
     faults::roll::INFO,
     faults::admin::INFO,
+    faults::member::INFO,
+    faults::transfer::INFO,
+    faults::save::INFO,
 ];
 
 /// Every fault: what it does, needs and proves.
@@ -86,7 +95,7 @@ fn known() -> String {
 
 impl FaultName {
     /// All of them.
-    pub const ALL: [FaultName; 10] = [
+    pub const ALL: [FaultName; 13] = [
         FaultName::Kill,
         FaultName::Pause,
         FaultName::PartitionOne,
@@ -97,6 +106,9 @@ impl FaultName {
         FaultName::CrashLoop,
         FaultName::Roll,
         FaultName::Admin,
+        FaultName::Member,
+        FaultName::Transfer,
+        FaultName::Save,
     ];
 
     /// The name, as plans spell it.
@@ -112,6 +124,9 @@ impl FaultName {
             FaultName::CrashLoop => "crash-loop",
             FaultName::Roll => "roll",
             FaultName::Admin => "admin",
+            FaultName::Member => "member",
+            FaultName::Transfer => "transfer",
+            FaultName::Save => "save",
         }
     }
 
@@ -216,7 +231,8 @@ mod tests {
         assert_eq!(
             error,
             "there is no fault `kil`; there are kill, pause, partition-one, partition-halves, \
-             partition-majority-ring, partition-one-way, restart, crash-loop, roll, admin"
+             partition-majority-ring, partition-one-way, restart, crash-loop, roll, admin, member, \
+             transfer, save"
         );
         assert!(FaultName::family("").is_err());
     }

@@ -58,6 +58,7 @@ pub fn draw(seed: u64, duration: Duration, nodes: u16, enabled: &[FaultName]) ->
             fault,
             target,
             details: Details::None,
+            expect: Default::default(),
         });
         at += hold + dice.between(CALM);
     }

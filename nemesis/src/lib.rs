@@ -12,6 +12,7 @@ mod faults;
 mod in_flight;
 mod operator;
 mod record;
+mod rollout;
 mod runner;
 mod schedule;
 mod target;
@@ -24,7 +25,8 @@ pub use keyquake_rollout::{
     Call, FlagChange, KekFile, MemberChange, Outcome, Release, Setup, SidecarPath, Switch, Tamper,
 };
 pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Roll};
-pub use record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
+pub use record::{FaultOutcome, FaultRecord, FaultSink, OutcomeRecord, Report, Step};
+pub use rollout::{Expect, Rollout};
 pub use runner::{Health, LeaderFinder, Surroundings, run};
 pub use schedule::{Details, PlannedFault, ScheduleError, parse, to_toml, validate};
 pub use target::Target;

@@ -153,6 +153,9 @@ pub trait Operator: std::marker::Send + Sync {
     /// Asks whoever leads for a change of the membership, and waits until it is in force.
     async fn member(&self, change: MemberChange, node: &NodeSpec) -> Answer;
 
+    /// Whether the node's id shares 16 bits with another's in this cluster.
+    fn collides(&self, node: &NodeSpec) -> bool;
+
     /// Hands the leadership to a node, and waits until it leads.
     async fn transfer(&self, to: u16) -> Answer;
 

@@ -36,10 +36,36 @@ pub struct FaultRecord {
     pub evidence: String,
 }
 
-/// Where records go, in the order they happen.
+/// What came of an operator's step, or of a node because of one, beside what must. Outcomes are
+/// spelled as [`keyquake_rollout::Outcome`] does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeRecord {
+    /// Position of the step in the schedule, from 0.
+    pub fault: u32,
+    /// The invariant that another outcome breaks.
+    pub invariant: String,
+    /// What it is about, in words.
+    pub subject: String,
+    /// The node whose process it is about.
+    pub node: Option<u16>,
+    /// What it may come to: one of these.
+    pub expected: Vec<String>,
+    /// The rule that says so.
+    pub because: String,
+    /// What it came to.
+    pub observed: String,
+    /// What was seen that shows it.
+    pub evidence: String,
+}
+
+/// Where records go, in the order they happen. None of it may block.
 pub trait FaultSink: Send + Sync {
-    /// Takes one record; it must not block.
+    /// Takes a step in the life of a fault.
     fn record(&self, record: FaultRecord);
+    /// Takes what came of an operator's step.
+    fn outcome(&self, record: OutcomeRecord);
+    /// Takes that the cluster can't serve by design (`begins`), or can again.
+    fn outage(&self, begins: bool, reason: String);
 }
 
 /// How one fault went.

@@ -18,6 +18,7 @@ use crate::faults::{Fault, Stage, aim};
 use crate::in_flight::InFlight;
 use crate::operator::Operator;
 use crate::record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
+use crate::rollout::Rollout;
 use crate::schedule::PlannedFault;
 use crate::target::Target;
 
@@ -53,6 +54,8 @@ pub struct Surroundings<'a> {
     pub health: &'a dyn Health,
     /// What an operator can do.
     pub operator: &'a dyn Operator,
+    /// What must come of what an operator does.
+    pub rollout: &'a Rollout,
 }
 
 /// Carries a schedule out, from now on. Every step goes to `sink`, and `active`
@@ -73,6 +76,10 @@ pub async fn run(
             health: around.health,
             leader: around.leader,
             operator: around.operator,
+            rollout: around.rollout,
+            sink,
+            active,
+            fault: 0,
         },
         sink,
         active,
@@ -151,6 +158,14 @@ impl Runner<'_> {
         Some(vec![call, hit])
     }
 
+    /// The stage, as the fault of this number acts on it.
+    fn stage_of(&self, fault: u32) -> Stage<'_> {
+        Stage {
+            fault,
+            ..self.stage
+        }
+    }
+
     /// Aims, unless the run is stopped before.
     async fn aimed(
         &self,
@@ -224,7 +239,7 @@ impl Runner<'_> {
         let shown = self.active.show(story.as_active());
         let hold = planned.hold;
         let offset = sent.map(|sent| sent.elapsed().as_secs_f64() * 1e3);
-        let (mut step, mut evidence) = self.apply(fault.as_mut()).await;
+        let (mut step, mut evidence) = self.apply(story.fault, fault.as_mut()).await;
         if let (Some(ms), Some(call)) = (offset, planned.during) {
             evidence = format!("{ms:.1} ms after {call} was sent, before its answer: {evidence}");
         }
@@ -240,7 +255,8 @@ impl Runner<'_> {
                 }
             }
         }
-        let healed = fault.heal(&self.stage).await;
+        let stage = self.stage_of(story.fault);
+        let healed = fault.heal(&stage).await;
         drop(shown);
         let outcome = story.outcome(step == Step::Effective, healed.is_ok());
         match healed {
@@ -250,12 +266,13 @@ impl Runner<'_> {
         outcome
     }
 
-    async fn apply(&self, fault: &mut dyn Fault) -> (Step, String) {
-        let applied = match fault.apply(&self.stage).await {
+    async fn apply(&self, number: u32, fault: &mut dyn Fault) -> (Step, String) {
+        let stage = self.stage_of(number);
+        let applied = match fault.apply(&stage).await {
             Ok(applied) => applied,
             Err(reason) => return (Step::Ineffective, reason),
         };
-        match fault.check(&self.stage).await {
+        match fault.check(&stage).await {
             Ok(seen) => (Step::Effective, format!("{applied}; {seen}")),
             Err(reason) => (Step::Ineffective, format!("{applied}; {reason}")),
         }

@@ -22,12 +22,13 @@ mod written;
 use std::time::Duration;
 
 use keyquake_cluster::node_name;
-use keyquake_rollout::Call;
+use keyquake_rollout::{Call, MemberChange};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::FaultName;
 use crate::faults;
 use crate::operator::{CallRequest, Roll};
+use crate::rollout::Expect;
 use crate::target::Target;
 
 /// One fault of a schedule. Its target and its details fit its kind: others can't be read.
@@ -47,6 +48,8 @@ pub struct PlannedFault {
     pub target: Target,
     /// What it does, for a kind that can do several things.
     pub details: Details,
+    /// What the plan says must come of a step, in place of what the model does.
+    pub expect: Expect,
 }
 
 /// What a step does.
@@ -59,6 +62,8 @@ pub enum Details {
     Roll(Roll),
     /// Of an `admin`.
     Admin(CallRequest),
+    /// Of a `member`: the change, and what a newcomer is to be.
+    Member(MemberChange, Roll),
 }
 
 impl PlannedFault {
@@ -82,6 +87,10 @@ impl PlannedFault {
             Details::None => self.fault.to_string(),
             Details::Roll(roll) => format!("{} {roll}", self.fault),
             Details::Admin(request) => format!("{} {request}", self.fault),
+            Details::Member(change, roll) => match roll.to_string().as_str() {
+                "" => format!("{} {change}", self.fault),
+                roll => format!("{} {change} {roll}", self.fault),
+            },
         }
     }
 }

@@ -37,7 +37,7 @@ impl Target {
 }
 
 /// A node's position by its name.
-fn position(name: &str) -> Result<u16, String> {
+pub(crate) fn position(name: &str) -> Result<u16, String> {
     let number = name
         .strip_prefix('n')
         .and_then(|digits| digits.parse::<u16>().ok())

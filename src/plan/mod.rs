@@ -165,7 +165,10 @@ impl Plan {
     /// Whether the run needs keys.
     pub fn needs_keys(&self) -> bool {
         let turns = |step: &PlannedFault| match &step.details {
-            Details::Roll(roll) => roll.flags != FlagChange::default(),
+            // Whatever it names has to be there, or be known not to be.
+            Details::Roll(roll) | Details::Member(_, roll) => {
+                roll.flags != FlagChange::default() || !roll.tampers.is_empty()
+            }
             Details::Admin(_) => true,
             Details::None => false,
         };

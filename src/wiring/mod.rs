@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use elle_rs::history::FaultStep;
+use elle_rs::history::{FaultStep, OutcomeEvent};
 use keyquake_cluster::NodeSpec;
 use keyquake_judge::Expectations;
-use keyquake_nemesis::{FaultRecord, FaultSink, Health, LeaderFinder, Step};
+use keyquake_nemesis::{FaultRecord, FaultSink, Health, LeaderFinder, OutcomeRecord, Step};
 use keyquake_systems::System;
 use keyquake_workloads::{FaultRecord as Recorded, Recorder};
 
@@ -61,6 +61,26 @@ impl FaultSink for HistorySink {
             },
             evidence: record.evidence,
         });
+    }
+
+    fn outcome(&self, record: OutcomeRecord) {
+        // Index and time are the recorder's to give.
+        let _ = self.0.record_outcome(OutcomeEvent {
+            index: 0,
+            time_ns: 0,
+            fault: record.fault,
+            invariant: record.invariant,
+            subject: record.subject,
+            node: record.node,
+            expected: record.expected,
+            because: record.because,
+            observed: record.observed,
+            evidence: record.evidence,
+        });
+    }
+
+    fn outage(&self, begins: bool, reason: String) {
+        let _ = self.0.record_outage(begins, reason);
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a person, or a plan, may ask of the model.
 
+use crate::apply;
 use crate::guards;
 use crate::model::Model;
+use crate::nodes::State;
 use crate::release::Release;
 use crate::setup::Setup;
 use crate::starts::unsafe_roll;
@@ -16,6 +18,26 @@ impl Model {
         self.worlds.iter().all(|world| {
             world.is_majority(|voter| self.nodes.is_up(voter) && !self.nodes.is_harmed(voter))
         })
+    }
+
+    /// Whether no majority of the voters could apply what is committed even if nothing but the
+    /// rules of the rollout kept them down: processes that a fault has ended count as they were.
+    pub fn outage_by_design(&self) -> bool {
+        let able = |voter: u16| {
+            let state = self.nodes.get(voter).map(|node| node.state);
+            matches!(state, Some(State::Up | State::Down)) && !self.nodes.is_harmed(voter)
+        };
+        !self.worlds.iter().all(|world| world.is_majority(able))
+    }
+
+    /// Whether a node's process may halt by itself at any moment, by design: something is
+    /// committed, or may be at any time, that it can't apply.
+    pub fn may_halt(&self, node: u16) -> bool {
+        let restless = |world: &World| {
+            let mut world = world.clone();
+            apply::settle(&mut world, &self.nodes).contains_key(&node)
+        };
+        self.is_harmed(node) || self.worlds.iter().any(restless)
     }
 
     /// What a node was started with last; `None` if there is no such node.

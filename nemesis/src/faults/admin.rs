@@ -1,28 +1,39 @@
 //! `admin`: a call of the store's encryption administration. A step: it stays.
 
-use async_trait::async_trait;
-use keyquake_rollout::Outcome;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::{Fault, Stage};
+use async_trait::async_trait;
+use keyquake_rollout::{Outcome, Step};
+
+use super::outcome::About;
+use super::{Fault, Stage, is_one_node};
 use crate::catalogue::{FaultInfo, FaultName};
 use crate::in_flight::InFlight;
-use crate::operator::CallRequest;
+use crate::operator::{Answer, CallRequest, KeyState};
+use crate::rollout::{Expect, Must};
 use crate::target::Target;
 
 pub(crate) const INFO: FaultInfo = FaultInfo {
     name: FaultName::Admin,
-    does: "makes a call of the encryption administration on the leader: bootstrap, enable-storage-envelope, enable-raft-envelope, rotate-storage or rotate-raft; it stays",
-    needs: "a plan that names it, and nodes that have KEK, sidecar and flag",
-    proves: "the leader accepted it and named its log index, and a majority of the nodes shows in its own key state that it applied it; with a fault `during` it, that it was sent",
+    does: "makes a call of the encryption administration on the leader or on a node: bootstrap, enable-storage-envelope, enable-raft-envelope, rotate-storage, rotate-raft, register-writer or resync; once, twice, concurrently, late, or with the client's deadline cut short; it stays",
+    needs: "a plan that names it",
+    proves: "the store's answer: accepted at a log index, and shown by a majority of the nodes in their own key state; or refused by name, with nobody's keys changed; with a fault `during` it, that it was sent",
     nodes_min: 1,
     needs_links: false,
     step: true,
 };
 
+/// Between a refusal and the look at what it may have changed.
+const SETTLE: Duration = Duration::from_millis(300);
+
 pub(crate) struct Admin {
-    /// Who led when it was aimed.
-    leader: Vec<u16>,
+    /// Who gets it.
+    nodes: Vec<u16>,
+    /// Whether the plan names the node, rather than whoever leads.
+    named: bool,
     request: CallRequest,
+    expect: Expect,
     flight: InFlight,
     /// Whether a fault is to hit it: then its answer may be lost.
     hit: bool,
@@ -33,55 +44,175 @@ pub(crate) struct Admin {
 enum Came {
     Nothing,
     Accepted(u64),
+    /// Refused, or accepted without an index: as it must be.
+    Settled(String),
     Lost,
 }
 
 pub(super) fn fits(target: &Target) -> Result<(), &'static str> {
     match target {
-        Target::Leader => Ok(()),
-        _ => Err("\"leader\", which may be left out"),
+        target if is_one_node(target) => Ok(()),
+        _ => Err("\"leader\" (which may be left out), \"follower\" or one node"),
     }
 }
 
 impl Admin {
-    pub(crate) fn new(leader: Vec<u16>, request: CallRequest, flight: InFlight, hit: bool) -> Self {
+    pub(crate) fn new(
+        nodes: Vec<u16>,
+        target: &Target,
+        request: CallRequest,
+        expect: Expect,
+        flight: Option<InFlight>,
+    ) -> Self {
         Self {
-            leader,
+            nodes,
+            named: *target != Target::Leader,
             request,
-            flight,
-            hit,
+            expect,
+            hit: flight.is_some(),
+            flight: flight.unwrap_or_default(),
             came: Came::Nothing,
         }
     }
+
+    fn step(&self, stage: &Stage<'_>) -> Step {
+        let away = |&node: &u16| !stage.can_be_asked(node);
+        Step::Call {
+            call: self.request.call,
+            at: self.nodes.first().copied().unwrap_or_default(),
+            leads: !self.named,
+            send: self.request.send,
+            epoch: self.request.epoch,
+            disturbed: self.hit || self.request.deadline.is_some() || stage.is_disturbed(),
+            unreachable: (0..stage.cluster.node_count()).filter(away).collect(),
+        }
+    }
+
+    /// Sends it, and records what comes of it.
+    async fn send(&self, stage: &Stage<'_>, must: &Must, step: &Step) -> (Answer, String) {
+        let judging = stage.rollout.judging(must.members.keys().copied());
+        let (ends, before) = (stage.log_ends().await, keys(stage).await);
+        let answer = self.call(stage).await;
+        let about = About {
+            subject: self.subject(stage),
+            node: None,
+            expected: &must.outcomes,
+        };
+        stage.outcome(must, about, &answer.outcome, &answer.said);
+        let mut told = vec![answer.said.clone()];
+        let (members, unchanged) = must.given(&answer.outcome);
+        if unchanged && matches!(answer.outcome, Outcome::Refused(_)) {
+            told.push(self.unchanged(stage, must, before).await);
+        }
+        let (members, words) = stage.members(must, &members, &ends).await;
+        told.extend(words);
+        stage.observe(step, answer.outcome.clone(), members);
+        drop(judging);
+        (answer, told.join("; "))
+    }
+
+    fn subject(&self, stage: &Stage<'_>) -> String {
+        match self.nodes.first() {
+            Some(&node) => format!("{} at {}", self.request, stage.cluster.id(node)),
+            None => self.request.to_string(),
+        }
+    }
+
+    async fn call(&self, stage: &Stage<'_>) -> Answer {
+        let at = self.nodes.first().copied().filter(|_| self.named);
+        let answer = stage.operator.call(&self.request, at, &self.flight).await;
+        self.flight.over();
+        answer
+    }
+
+    /// Whether a refused call has left everybody's keys alone.
+    async fn unchanged(
+        &self,
+        stage: &Stage<'_>,
+        must: &Must,
+        before: BTreeMap<u16, KeyState>,
+    ) -> String {
+        tokio::time::sleep(SETTLE).await;
+        let after = keys(stage).await;
+        let changed = before.iter().find_map(|(node, was)| {
+            let is = after.get(node).filter(|is| *is != was)?;
+            Some(format!("{}: {was}; then {is}", stage.cluster.id(*node)))
+        });
+        let (outcome, evidence) = match changed {
+            Some(change) => (Outcome::Changed, change),
+            // Nodes without keys say nothing of them, and then there is nothing to change.
+            None => (
+                Outcome::Unchanged,
+                format!("{} nodes show the keys they showed before", before.len()),
+            ),
+        };
+        let about = About {
+            subject: format!("keys, after {} was refused", self.request),
+            node: None,
+            expected: &[Outcome::Unchanged],
+        };
+        stage.outcome(must, about, &outcome, &evidence);
+        format!("keys are {outcome}")
+    }
+}
+
+/// What the nodes that answer say of their keys; the others are left out.
+async fn keys(stage: &Stage<'_>) -> BTreeMap<u16, KeyState> {
+    let mut all = BTreeMap::new();
+    for node in 0..stage.cluster.node_count() {
+        if stage.can_be_asked(node)
+            && let Some(keys) = stage.operator.keys(node).await
+        {
+            all.insert(node, keys);
+        }
+    }
+    all
 }
 
 #[async_trait]
 impl Fault for Admin {
     fn nodes(&self) -> Vec<u16> {
-        self.leader.clone()
+        self.nodes.clone()
     }
 
     async fn apply(&mut self, stage: &Stage<'_>) -> Result<String, String> {
+        let step = self.step(stage);
+        let (answer, told, judged) = match stage.rollout.must(&step, &self.expect) {
+            Some(must) => {
+                let (answer, told) = self.send(stage, &must, &step).await;
+                (answer, told, true)
+            }
+            None => {
+                let answer = self.call(stage).await;
+                let told = answer.said.clone();
+                (answer, told, false)
+            }
+        };
         let call = &self.request;
-        let answer = stage.operator.call(call, None, &self.flight).await;
-        self.flight.over();
-        let said = answer.said;
-        match answer.outcome {
-            Outcome::Accepted => {
-                self.came = answer.index.map_or(Came::Nothing, Came::Accepted);
-                Ok(format!("{call} was accepted: {said}"))
+        match (answer.outcome, answer.index) {
+            (Outcome::Accepted, Some(index)) => {
+                self.came = Came::Accepted(index);
+                Ok(format!("{call} was accepted: {told}"))
             }
-            Outcome::Indeterminate if self.hit => {
+            (Outcome::Indeterminate, _) if self.hit || self.request.deadline.is_some() => {
                 self.came = Came::Lost;
-                Ok(format!("{call} was sent, and its answer was lost: {said}"))
+                Ok(format!("{call} was sent, and its answer was lost: {told}"))
             }
-            _ => Err(format!("{call} was not done: {said}")),
+            (outcome @ (Outcome::Accepted | Outcome::Refused(_)), _) if judged => {
+                self.came = Came::Settled(outcome.to_string());
+                Ok(format!("{call}: {outcome}: {told}"))
+            }
+            _ => Err(format!("{call} was not done: {told}")),
         }
     }
 
     async fn check(&mut self, stage: &Stage<'_>) -> Result<String, String> {
-        match self.came {
-            Came::Accepted(index) => stage.operator.applied(index, &everybody(stage)).await,
+        match &self.came {
+            Came::Accepted(index) if stage.rollout.majority_applies() => {
+                stage.operator.applied(*index, &stage.members_now()).await
+            }
+            Came::Accepted(index) => Ok(format!("no majority can apply index {index}, by design")),
+            Came::Settled(outcome) => Ok(format!("it was {outcome}")),
             Came::Lost => Ok("it may have been committed".to_owned()),
             Came::Nothing => Err(format!("{} was not accepted", self.request)),
         }
@@ -90,8 +221,4 @@ impl Fault for Admin {
     async fn heal(&mut self, _: &Stage<'_>) -> Result<String, String> {
         Ok("nothing to undo: keys only ever go forward".to_owned())
     }
-}
-
-fn everybody(stage: &Stage<'_>) -> Vec<u16> {
-    (0..stage.cluster.node_count()).collect()
 }

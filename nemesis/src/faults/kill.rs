@@ -46,9 +46,12 @@ impl Fault for Kill {
             // The cluster kills only what is still up, so that a node that ended
             // by another's signal is never taken for ours.
             match stage.cluster.kill(node).await {
-                Ok(Ending::Signal(9)) => Ok(format!(
-                    "{name} was {before}, and was killed by our signal 9"
-                )),
+                Ok(Ending::Signal(9)) => {
+                    stage.went_down(node);
+                    Ok(format!(
+                        "{name} was {before}, and was killed by our signal 9"
+                    ))
+                }
                 Ok(ending) => Err(format!(
                     "{name} was {before}, and got SIGKILL, but {ending}"
                 )),

@@ -11,6 +11,8 @@ pub(crate) mod crash_loop;
 mod down;
 pub(crate) mod kill;
 mod links;
+pub(crate) mod member;
+mod outcome;
 pub(crate) mod partition_halves;
 pub(crate) mod partition_majority_ring;
 pub(crate) mod partition_one;
@@ -18,16 +20,23 @@ pub(crate) mod partition_one_way;
 pub(crate) mod pause;
 pub(crate) mod restart;
 pub(crate) mod roll;
+pub(crate) mod save;
+mod starting;
+pub(crate) mod transfer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use keyquake_cluster::{Cluster, node_name};
+use keyquake_cluster::{Cluster, NodeStatus, node_name};
+use keyquake_rollout::Outcome;
 
+use crate::active::{ActiveFault, ActiveFaults};
 use crate::catalogue::FaultName;
 use crate::in_flight::InFlight;
 use crate::operator::Operator;
+use crate::record::FaultSink;
+use crate::rollout::{Expect, Rollout};
 use crate::runner::{Health, LeaderFinder};
 use crate::schedule::{Details, PlannedFault};
 use crate::target::Target;
@@ -39,14 +48,45 @@ pub(crate) const HEAL_WITHIN: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// What faults act on.
+#[derive(Clone, Copy)]
 pub(crate) struct Stage<'a> {
     pub(crate) cluster: &'a Arc<Cluster>,
     pub(crate) health: &'a dyn Health,
     pub(crate) leader: &'a dyn LeaderFinder,
     pub(crate) operator: &'a dyn Operator,
+    pub(crate) rollout: &'a Rollout,
+    pub(crate) sink: &'a dyn FaultSink,
+    pub(crate) active: &'a ActiveFaults,
+    /// The number of the fault that acts.
+    pub(crate) fault: u32,
 }
 
 impl Stage<'_> {
+    /// The other faults in force.
+    fn others(&self) -> impl Iterator<Item = ActiveFault> {
+        let mut all = self.active.now();
+        all.retain(|fault| fault.fault != self.fault);
+        all.into_iter()
+    }
+
+    /// Whether another fault is in force that may end or cut off nodes.
+    fn is_disturbed(&self) -> bool {
+        self.others().any(|fault| !fault.name.info().step)
+    }
+
+    /// Whether a node is up, runs and is not cut off, as far as the faults in force go.
+    fn can_be_asked(&self, node: u16) -> bool {
+        let runs = matches!(self.cluster.status(node), NodeStatus::Running { .. });
+        let held = |fault: &ActiveFault| !fault.name.info().step && fault.nodes.contains(&node);
+        runs && !self.others().any(|fault| held(&fault))
+    }
+
+    /// The nodes that are up.
+    fn members_now(&self) -> Vec<u16> {
+        let is_up = |&node: &u16| self.cluster.status(node).is_up();
+        (0..self.cluster.node_count()).filter(is_up).collect()
+    }
+
     /// Waits until a node that is up serves, but not longer than it lives.
     async fn serves(&self, node: u16, deadline: Instant) -> Result<(), String> {
         tokio::select! {
@@ -97,6 +137,9 @@ pub(crate) fn check_target(fault: FaultName, target: &Target) -> Result<(), Stri
         FaultName::CrashLoop => crash_loop::fits(target),
         FaultName::Roll => roll::fits(target),
         FaultName::Admin => admin::fits(target),
+        FaultName::Member => member::fits(target),
+        FaultName::Transfer => transfer::fits(target),
+        FaultName::Save => save::fits(target),
     };
     fits.map_err(|wanted| format!("`{fault}` is aimed at {wanted}, not at `{target}`"))?;
     let mut named = target.named();
@@ -143,19 +186,14 @@ pub(crate) fn aim(
         FaultName::Pause => return Ok(Box::new(pause::Pause::new(nodes))),
         FaultName::Restart => return Ok(Box::new(restart::Restart::new(nodes))),
         FaultName::CrashLoop => return Ok(Box::new(crash_loop::CrashLoop::new(nodes))),
-        FaultName::Roll | FaultName::Admin => {
-            return match &planned.details {
-                Details::Roll(change) => Ok(Box::new(roll::Roll::new(nodes, change.clone()))),
-                Details::Admin(call) => {
-                    let flight = flight.cloned();
-                    let hit = flight.is_some();
-                    let call =
-                        admin::Admin::new(nodes, call.clone(), flight.unwrap_or_default(), hit);
-                    Ok(Box::new(call))
-                }
-                Details::None => Err(format!("`{}` does not say what to do", planned.fault)),
-            };
+        FaultName::Roll | FaultName::Admin | FaultName::Member => {
+            return of_details(planned, nodes, flight);
         }
+        FaultName::Transfer => {
+            let expect = planned.expect.clone();
+            return Ok(Box::new(transfer::Transfer::new(nodes, expect)));
+        }
+        FaultName::Save => return Ok(Box::new(save::Save::new(nodes, planned.expect.clone()))),
         FaultName::PartitionOne => partition_one::cuts(&nodes, cluster_size),
         FaultName::PartitionHalves => partition_halves::cuts(&planned.target),
         FaultName::PartitionMajorityRing => partition_majority_ring::cuts(&nodes),
@@ -164,6 +202,24 @@ pub(crate) fn aim(
         }
     };
     Ok(Box::new(links::Partition::new(cuts)))
+}
+
+/// A step that says what it does.
+fn of_details(
+    planned: &PlannedFault,
+    nodes: Vec<u16>,
+    flight: Option<&InFlight>,
+) -> Result<Box<dyn Fault>, String> {
+    let expect = planned.expect.clone();
+    Ok(match planned.details.clone() {
+        Details::Roll(change) => Box::new(roll::Roll::new(nodes, change, expect)),
+        Details::Admin(request) => {
+            let (target, flight) = (&planned.target, flight.cloned());
+            Box::new(admin::Admin::new(nodes, target, request, expect, flight))
+        }
+        Details::Member(change, roll) => Box::new(member::Member::new(nodes, change, roll, expect)),
+        Details::None => return Err(format!("`{}` does not say what to do", planned.fault)),
+    })
 }
 
 /// `Ok` for one or more nodes by role or name: what faults of processes and roll take.
@@ -190,21 +246,15 @@ fn both_ways((one, other): (u16, u16)) -> [(u16, u16); 2] {
     [(one, other), (other, one)]
 }
 
-/// Starts a node if it is down, and waits until it serves.
+/// Starts a node if it is down, and waits until it serves, or ends as it must.
 async fn bring_up(stage: &Stage<'_>, node: u16) -> Result<String, String> {
     let begun = Instant::now();
     let name = stage.cluster.id(node);
-    let how = match stage.cluster.status(node) {
-        status if status.is_up() => format!("{name} is {status}"),
-        _ => {
-            let pid = stage
-                .cluster
-                .start(node)
-                .await
-                .map_err(|error| error.to_string())?;
-            format!("{name} was started again (pid {pid})")
-        }
-    };
+    let status = stage.cluster.status(node);
+    if !status.is_up() {
+        return start_again(stage, node).await;
+    }
+    let how = format!("{name} is {status}");
     let ready = stage.serves(node, begun + HEAL_WITHIN).await;
     ready.map_err(|error| format!("{how}, but doesn't serve: {error}"))?;
     match stage.cluster.status(node) {
@@ -213,6 +263,25 @@ async fn bring_up(stage: &Stage<'_>, node: u16) -> Result<String, String> {
             begun.elapsed().as_millis()
         )),
         status => Err(format!("{how}, but then {status}")),
+    }
+}
+
+/// Starts a node that is down as it was.
+async fn start_again(stage: &Stage<'_>, node: u16) -> Result<String, String> {
+    let start = starting::Start {
+        node,
+        spec: None,
+        tampers: &[],
+        saves: false,
+        expect: &Expect::default(),
+        step: false,
+    };
+    let started = start.perform(stage).await?;
+    match started.outcome {
+        Outcome::Serves => Ok(started.said),
+        // That is an outcome of its own, and judged as one.
+        Outcome::Refused(_) | Outcome::Halts(_) if started.judged => Ok(started.said),
+        _ => Err(started.said),
     }
 }
 
@@ -235,6 +304,7 @@ mod tests {
     fn every_fault_says_what_it_is_aimed_at() {
         let all = [
             Target::Leader,
+            Target::Nodes(vec![0]),
             Target::Nodes(vec![0, 1, 2]),
             Target::Groups(vec![vec![0], vec![1, 2]]),
             Target::Cuts(vec![(0, 1)]),

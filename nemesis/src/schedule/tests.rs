@@ -113,8 +113,40 @@ fn steps_that_make_no_sense_are_refused() {
             "there is no call `rotate`; there are bootstrap, enable-storage-envelope",
         ),
         (
-            "fault = \"admin\"\ncall = \"bootstrap\"\ntarget = \"n2\"",
-            "`admin` is aimed at \"leader\"",
+            "fault = \"admin\"\ncall = \"bootstrap\"\ntarget = [\"n2\", \"n3\"]",
+            "`admin` is aimed at \"leader\" (which may be left out), \"follower\" or one node",
+        ),
+        (
+            "fault = \"admin\"\ncall = \"bootstrap\"\nepoch = 3",
+            "`bootstrap` has no `epoch`",
+        ),
+        (
+            "fault = \"admin\"\ncall = \"bootstrap\"\nsend = \"thrice\"",
+            "unknown variant `thrice`, expected one of `once`, `twice`, `concurrent`, `late`",
+        ),
+        (
+            "fault = \"admin\"\ncall = \"bootstrap\"\nexpect = \"declined\"",
+            "`declined` is no outcome; there are accepted, refused",
+        ),
+        (
+            "fault = \"roll\"\ntarget = \"n1\"\ntamper = [\"sidecar-eaten\"]",
+            "unknown variant `sidecar-eaten`",
+        ),
+        (
+            "fault = \"member\"\ntarget = \"n4\"",
+            "missing field `change`: what `member` does, one of add-learner",
+        ),
+        (
+            "fault = \"member\"\ntarget = \"n4\"\nchange = \"promote\"\nkek = \"foreign\"",
+            "`promote` starts nobody",
+        ),
+        (
+            "fault = \"transfer\"\ntarget = \"leader\"",
+            "`transfer` is aimed at \"follower\" or one node",
+        ),
+        (
+            "fault = \"kill\"\ntarget = \"n1\"\nfor = \"1s\"\nexpect = \"serves\"",
+            "`kill` has no `expect`",
         ),
         (
             "fault = \"kill\"\ntarget = \"n1\"\nfor = \"1s\"\ncall = \"bootstrap\"",
@@ -215,6 +247,7 @@ fn what_does_not_fit_the_cluster_is_refused() {
         fault,
         target,
         details: Details::None,
+        expect: Expect::default(),
     };
     let cases = [
         (

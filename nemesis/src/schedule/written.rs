@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use keyquake_rollout::{Call, FlagChange, KekFile, Send, SidecarPath, Switch, Tamper};
+use keyquake_rollout::{
+    Call, FlagChange, KekFile, MemberChange, Send, SidecarPath, Switch, Tamper,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Details, PlannedFault};
 use crate::catalogue::FaultName;
 use crate::faults;
 use crate::operator::{CallRequest, Roll};
+use crate::rollout::Expect;
 use crate::target::Target;
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +60,8 @@ pub(super) struct Written {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tamper: Vec<Tamper>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    change: Option<MemberChange>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     call: Option<Call>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     send: Option<Send>,
@@ -68,6 +73,8 @@ pub(super) struct Written {
     deadline: Option<Duration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     epoch: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expect: Option<Expect>,
 }
 
 /// A moment that is not a time.
@@ -85,6 +92,12 @@ impl TryFrom<Written> for PlannedFault {
         let hold = written.hold()?;
         let (at, during) = written.begins()?;
         let details = written.details()?;
+        let expect = written.expect.clone().unwrap_or_default();
+        if !expect.is_empty() && !fault.info().step {
+            return Err(format!(
+                "`{fault}` has no `expect`: that is for what an operator does"
+            ));
+        }
         let target = match (written.target, fault) {
             (Some(target), _) => target,
             (None, FaultName::Admin) => Target::Leader,
@@ -102,6 +115,7 @@ impl TryFrom<Written> for PlannedFault {
             fault,
             target,
             details,
+            expect,
         })
     }
 }
@@ -143,7 +157,10 @@ impl Written {
 
     fn details(&self) -> Result<Details, String> {
         let fault = self.fault;
-        let (roll, admin) = (FaultName::Roll, FaultName::Admin);
+        let (roll, admin) = (
+            &[FaultName::Roll, FaultName::Member][..],
+            &[FaultName::Admin][..],
+        );
         let stray = [
             ("release", self.release.is_some(), roll),
             ("encryption", self.encryption.is_some(), roll),
@@ -151,13 +168,17 @@ impl Written {
             ("kek", self.kek.is_some(), roll),
             ("sidecar", self.sidecar.is_some(), roll),
             ("rotate-on-startup", self.rotate_on_startup.is_some(), roll),
-            ("tamper", !self.tamper.is_empty(), roll),
+            ("tamper", !self.tamper.is_empty(), &[FaultName::Roll]),
+            ("change", self.change.is_some(), &[FaultName::Member]),
             ("call", self.call.is_some(), admin),
             ("send", self.send.is_some(), admin),
             ("deadline", self.deadline.is_some(), admin),
             ("epoch", self.epoch.is_some(), admin),
         ];
-        if let Some((field, ..)) = stray.iter().find(|(_, there, of)| *there && *of != fault) {
+        if let Some((field, ..)) = stray
+            .iter()
+            .find(|(_, there, of)| *there && !of.contains(&fault))
+        {
             return Err(format!("`{fault}` has no `{field}`"));
         }
         match fault {
@@ -167,6 +188,21 @@ impl Written {
             ),
             FaultName::Roll => Ok(Details::Roll(self.roll())),
             FaultName::Admin => self.request().map(Details::Admin),
+            FaultName::Member => {
+                let change = self.change.ok_or_else(|| {
+                    format!(
+                        "missing field `change`: what `member` does, one of {}",
+                        MemberChange::ALL.map(MemberChange::as_str).join(", ")
+                    )
+                })?;
+                let roll = self.roll();
+                if !change.adds() && roll != Roll::default() {
+                    return Err(format!(
+                        "`{change}` starts nobody, so it can't have a release or flags"
+                    ));
+                }
+                Ok(Details::Member(change, roll))
+            }
             _ => Ok(Details::None),
         }
     }
@@ -213,15 +249,19 @@ impl Written {
 
 impl From<PlannedFault> for Written {
     fn from(planned: PlannedFault) -> Self {
+        let change = match planned.details {
+            Details::Member(change, _) => Some(change),
+            _ => None,
+        };
         let (roll, request) = match planned.details {
             Details::None => (Roll::default(), None),
-            Details::Roll(roll) => (roll, None),
+            Details::Roll(roll) | Details::Member(_, roll) => (roll, None),
             Details::Admin(request) => (Roll::default(), Some(request)),
         };
         let flags = roll.flags;
         let send = request.as_ref().map(|request| request.send);
         // A call goes to the leader, which needs no saying.
-        let unsaid = planned.fault == FaultName::Admin;
+        let unsaid = planned.fault == FaultName::Admin && planned.target == Target::Leader;
         Written {
             at: planned.during.is_none().then_some(planned.at),
             when: planned.during.map(|during| When { during }),
@@ -236,10 +276,12 @@ impl From<PlannedFault> for Written {
             sidecar: flags.sidecar,
             rotate_on_startup: flags.rotate_on_startup,
             tamper: roll.tampers,
+            change,
             call: request.as_ref().map(|request| request.call),
             send: send.filter(|&send| send != Send::Once),
             deadline: request.as_ref().and_then(|request| request.deadline),
             epoch: request.and_then(|request| request.epoch),
+            expect: Some(planned.expect).filter(|expect| !expect.is_empty()),
         }
     }
 }

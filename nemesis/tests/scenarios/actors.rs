@@ -1,16 +1,16 @@
 //! Those around a fault: who leads, who knows whether a node serves, who listens.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use keyquake_cluster::{NetworkKind, NodeSpec, NodeStatus};
 use keyquake_nemesis::{
-    ActiveFaults, Answer, CallRequest, Details, FaultName, FaultRecord, FaultSink, Health,
-    InFlight, KeyState, LastWords, LeaderFinder, MemberChange, Operator, Outcome, PlannedFault,
-    Release, Report, Roll, Setup, Step, Surroundings, Tamper, Target, run,
+    ActiveFaults, Answer, CallRequest, Details, Expect, FaultName, FaultRecord, FaultSink, Health,
+    InFlight, KeyState, LastWords, LeaderFinder, MemberChange, Operator, Outcome, OutcomeRecord,
+    PlannedFault, Release, Report, Roll, Rollout, Setup, Step, Surroundings, Tamper, Target, run,
 };
 use tokio::sync::watch;
 
@@ -112,12 +112,16 @@ const NOBODY_JOINS: Answer = Answer {
     said: String::new(),
 };
 
+/// Nothing is expected but what plans say themselves.
+pub static NO_MODEL: LazyLock<Rollout> = LazyLock::new(Rollout::default);
+
 /// Surroundings of faults that need no operator.
 pub fn around<'a>(leader: &'a dyn LeaderFinder, health: &'a dyn Health) -> Surroundings<'a> {
     Surroundings {
         leader,
         health,
         operator: &IDLE,
+        rollout: &NO_MODEL,
     }
 }
 
@@ -163,6 +167,10 @@ impl Operator for Hands<'_> {
         NOBODY_JOINS
     }
 
+    fn collides(&self, _: &NodeSpec) -> bool {
+        false
+    }
+
     async fn transfer(&self, _: u16) -> Answer {
         NOBODY_JOINS
     }
@@ -206,6 +214,7 @@ impl Operator for Hands<'_> {
 /// Keeps records, and tells when the last step changes.
 pub struct Records {
     all: Mutex<Vec<FaultRecord>>,
+    pub outcomes: Mutex<Vec<OutcomeRecord>>,
     last: watch::Sender<Option<Step>>,
 }
 
@@ -215,12 +224,19 @@ impl FaultSink for Records {
         self.all.lock().unwrap().push(record);
         self.last.send_replace(Some(step));
     }
+
+    fn outcome(&self, record: OutcomeRecord) {
+        self.outcomes.lock().unwrap().push(record);
+    }
+
+    fn outage(&self, _: bool, _: String) {}
 }
 
 impl Records {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             all: Mutex::new(Vec::new()),
+            outcomes: Mutex::default(),
             last: watch::Sender::new(None),
         })
     }
@@ -284,6 +300,7 @@ pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
         fault,
         target,
         details: Details::None,
+        expect: Expect::default(),
     }
 }
 
@@ -296,6 +313,7 @@ pub fn step(fault: FaultName, target: Target, details: Details) -> PlannedFault 
         fault,
         target,
         details,
+        expect: Expect::default(),
     }
 }
 
@@ -331,6 +349,7 @@ pub async fn perform_with(
             leader: &Leads(Some(1)),
             health: &health,
             operator,
+            rollout: &NO_MODEL,
         },
         records.as_ref(),
         &active,

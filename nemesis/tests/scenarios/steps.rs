@@ -91,7 +91,7 @@ pub fn roll_to_broken() {
         assert_eq!(records.steps(), steps);
         assert!(!report.faults[0].effective && !report.faults[0].healed);
         let reason = records.evidence(Step::Ineffective);
-        let end = "but doesn't serve: it exited with code 1; its log says why";
+        let end = "but doesn't serve: it exited with code 1: it said nothing of why";
         assert!(reason.ends_with(end), "{reason}");
         let left = fixture.cluster.status(0);
         assert_eq!(left, NodeStatus::Exited(Ending::Code(1)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use elle_rs::history::Phase;
 use keyquake_cluster::{Cluster, Ending};
-use keyquake_nemesis::{ActiveFault, ActiveFaults, FaultName, Surroundings};
+use keyquake_nemesis::{ActiveFault, ActiveFaults, FaultName, Operator, Rollout, Surroundings};
 use keyquake_systems::{Canary, LeaderWatch};
 use keyquake_workloads::{LeaderHint, Recorder, RunSummary, Setup};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +51,15 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
         stage.system.clone(),
         stage.specs.clone(),
     ));
+    let hands = Hands {
+        system: stage.system.clone(),
+        specs: stage.specs.clone(),
+        keys: stage.keys.clone(),
+        expected: Expected::of(&stage.info, cluster.clone()),
+    };
+    // Until the model is whole.
+    let _ = rollout(stage, &hands);
+    let rollout = Arc::new(Rollout::default());
     let setup = Setup {
         options: stage.plan.workloads.clone(),
         seed: stage.plan.seed,
@@ -62,7 +71,16 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
         recorder: stage.recorder.clone(),
     };
     stage.recorder.phase(Phase::Main)?;
-    let summary = main_phase(stage, &setup, cluster.clone(), leader, stopped).await?;
+    let summary = main_phase(
+        stage,
+        &setup,
+        cluster.clone(),
+        leader,
+        &hands,
+        &rollout,
+        stopped,
+    )
+    .await?;
     stage.phase_done("main");
     for workload in &summary.workloads {
         if let Some(bug) = &workload.first_client_bug {
@@ -72,7 +90,7 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
             );
         }
     }
-    repair(stage, &cluster).await?;
+    repair(stage, &cluster, &hands, &rollout).await?;
     stage.recorder.phase(Phase::Final)?;
     let reads = keyquake_workloads::final_reads(&setup, &summary, FINAL_WITHIN).await?;
     if !reads.keys_unread.is_empty() {
@@ -91,6 +109,17 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     Ok(())
 }
 
+/// What is known of the rollout when the workloads begin. A store whose releases have names of
+/// their own has no model: then only what the plan says of a step is expected.
+fn rollout(stage: &Stage, hands: &Hands) -> Rollout {
+    let setups: Result<Vec<_>, _> = stage.specs.iter().map(|spec| hands.setup(spec)).collect();
+    let calls = stage.plan.cluster.encryption.changes();
+    setups.map_or_else(
+        |_| Rollout::default(),
+        |setups| Rollout::begun(&setups, calls),
+    )
+}
+
 /// Brings the cluster to where the workloads begin.
 async fn begin(stage: &mut Stage) -> anyhow::Result<Arc<Cluster>> {
     let cluster = stage.raise().await?;
@@ -105,17 +134,13 @@ async fn main_phase(
     setup: &Setup,
     cluster: Arc<Cluster>,
     leader: Arc<LeaderWatch>,
+    hands: &Hands,
+    rollout: &Arc<Rollout>,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<RunSummary> {
     let asked = Asked {
         system: stage.system.clone(),
         specs: stage.specs.clone(),
-    };
-    let hands = Hands {
-        system: stage.system.clone(),
-        specs: stage.specs.clone(),
-        keys: stage.keys.clone(),
-        expected: Expected::of(&stage.info, cluster.clone()),
     };
     let sink = HistorySink(stage.recorder.clone());
     let active = ActiveFaults::default();
@@ -124,6 +149,7 @@ async fn main_phase(
         cluster.clone(),
         stage.recorder.clone(),
         active.clone(),
+        rollout.clone(),
     ));
     let workloads = keyquake_workloads::run(setup, stopped.clone(), stage.plan.time);
     let nemesis = keyquake_nemesis::run(
@@ -132,7 +158,8 @@ async fn main_phase(
         Surroundings {
             leader: &asked,
             health: &asked,
-            operator: &hands,
+            operator: hands,
+            rollout,
         },
         &sink,
         &active,
@@ -147,15 +174,22 @@ async fn main_phase(
 }
 
 /// Puts into the history every end of a node that no fault explains.
-async fn watch_exits(cluster: Arc<Cluster>, recorder: Recorder, active: ActiveFaults) {
+async fn watch_exits(
+    cluster: Arc<Cluster>,
+    recorder: Recorder,
+    active: ActiveFaults,
+    rollout: Arc<Rollout>,
+) {
     let watches = (0..cluster.node_count()).map(|node| {
         let (cluster, recorder, active) = (cluster.clone(), recorder.clone(), active.clone());
+        let rollout = rollout.clone();
         async move {
             while let Ok(ending) = cluster.wait_exit(node).await {
                 let ours = active
                     .now()
                     .iter()
-                    .any(|fault| explains(fault, node, ending));
+                    .any(|fault| explains(fault, node, ending))
+                    || rollout.explains(node);
                 if !ours && recorder.record_exit(node, ending.to_string()).is_err() {
                     return;
                 }
@@ -173,20 +207,40 @@ fn explains(fault: &ActiveFault, node: u16, ending: Ending) -> bool {
     let expected = match (fault.name, ending) {
         (FaultName::Kill | FaultName::CrashLoop, Ending::Signal(signal)) => signal == SIGKILL,
         // Asked to end, and killed if it takes its time; some take SIGTERM as a reason to exit.
-        (FaultName::Roll | FaultName::Restart, Ending::Signal(signal)) => {
-            [SIGTERM, SIGKILL].contains(&signal)
-        }
-        (FaultName::Roll | FaultName::Restart, Ending::Code(0)) => true,
+        (
+            FaultName::Roll | FaultName::Restart | FaultName::Save | FaultName::Member,
+            Ending::Signal(signal),
+        ) => [SIGTERM, SIGKILL].contains(&signal),
+        (
+            FaultName::Roll | FaultName::Restart | FaultName::Save | FaultName::Member,
+            Ending::Code(0),
+        ) => true,
         _ => false,
     };
     expected && fault.nodes.contains(&node)
 }
 
 /// Starts the nodes that are down: after the last fault all have to serve.
-async fn repair(stage: &Stage, cluster: &Cluster) -> anyhow::Result<()> {
+async fn repair(
+    stage: &Stage,
+    cluster: &Cluster,
+    hands: &Hands,
+    rollout: &Rollout,
+) -> anyhow::Result<()> {
     let deadline = tokio::time::Instant::now() + REPAIR_WITHIN;
     for spec in &stage.specs {
         if !cluster.status(spec.index).is_up() {
+            let now = cluster.spec(spec.index).await?;
+            if hands
+                .setup(&now)
+                .is_ok_and(|setup| !rollout.would_serve(spec.index, setup))
+            {
+                eprintln!(
+                    "{} stays down: by the tables of the rollout it can't serve",
+                    spec.id
+                );
+                continue;
+            }
             cluster.start(spec.index).await?;
         }
         // One that can't be repaired is seen by the final reads, and by AVAIL.

@@ -88,6 +88,10 @@ impl Operator for Hands {
         NOT_BUILT
     }
 
+    fn collides(&self, _: &NodeSpec) -> bool {
+        false
+    }
+
     async fn transfer(&self, _: u16) -> Answer {
         NOT_BUILT
     }
