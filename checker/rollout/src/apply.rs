@@ -225,11 +225,13 @@ pub(crate) fn force(world: &mut World, nodes: &Nodes, call: Call) {
         Call::Bootstrap => (world.bootstrapped(), Change::Bootstrap),
         Call::EnableStorageEnvelope => (world.storage_phase(), Change::StorageCutover),
         Call::EnableRaftEnvelope => (world.raft_phase(), Change::RaftCutover),
-        Call::RotateStorage => (!world.bootstrapped(), Change::RotateStorage),
-        Call::RotateRaft => (!world.bootstrapped(), Change::RotateRaft),
+        Call::RotateStorage => (false, Change::RotateStorage),
+        Call::RotateRaft => (false, Change::RotateRaft),
         Call::RegisterWriter | Call::Resync => return,
     };
-    if !done {
+    // Without keys there is nothing that any of them could have turned.
+    let possible = world.bootstrapped() || change == Change::Bootstrap;
+    if possible && !done {
         let certain = true;
         let _ = commit(world, nodes, &[Entry { change, certain }], &[]);
     }

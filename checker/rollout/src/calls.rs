@@ -78,6 +78,12 @@ impl CallStep {
                 forecast.case(Outcome::Accepted, next, members, unchanged);
             }
             forecast.case(Outcome::Indeterminate, next, members, unchanged);
+            // Of two entries the first may have come through alone.
+            if let [first, _, ..] = entries[..] {
+                let mut next = world.clone();
+                let members = apply::commit(&mut next, nodes, &[first], &self.unreachable);
+                forecast.case(Outcome::Indeterminate, next, members, false);
+            }
         }
         forecast.nothing(Outcome::Indeterminate, world);
         forecast
@@ -93,6 +99,11 @@ impl CallStep {
             change,
             certain: false,
         };
+        // Only a node that is beyond saying takes what needs keys when there are none.
+        let needs_keys = !matches!(self.call, Call::Bootstrap | Call::EnableStorageEnvelope);
+        if needs_keys && !world.bootstrapped() {
+            return vec![Vec::new()];
+        }
         let cutover = match self.call {
             Call::Bootstrap => (world.bootstrapped(), Change::Bootstrap),
             Call::EnableStorageEnvelope => (world.storage_phase(), Change::StorageCutover),

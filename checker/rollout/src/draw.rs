@@ -1,8 +1,9 @@
 //! Steps that are worth taking next, for nights without a plan.
 
+use crate::expectation::Expectation;
 use crate::model::Model;
 use crate::nodes::{State, full};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Seen};
 use crate::release::Release;
 use crate::setup::{KekFile, Setup, SidecarPath};
 use crate::step::{Call, MemberChange, Send, Step, Tamper};
@@ -58,18 +59,37 @@ impl Model {
             | Step::Member { node, .. } => Some(*node),
             Step::Call { .. } | Step::Transfer { .. } => None,
         };
-        let ends = |node: u16| {
-            let outcomes = expected.members.get(&node);
-            outcomes.is_some_and(|outcomes| outcomes.iter().any(|o| *o != Outcome::Serves))
-        };
-        self.worlds.iter().all(|world| {
+        // The node is away for a while, whatever comes of it.
+        let others = self.worlds.iter().all(|world| {
             world.is_majority(|voter| {
-                self.is_up(voter)
-                    && !self.is_harmed(voter)
-                    && stopped != Some(voter)
-                    && !ends(voter)
+                self.is_up(voter) && !self.is_harmed(voter) && stopped != Some(voter)
             })
-        })
+        });
+        others
+            && expected
+                .outcomes
+                .iter()
+                .all(|outcome| self.goes_on(step, &expected, outcome))
+    }
+
+    /// Whether a majority goes on after this outcome, if members end that may.
+    fn goes_on(&self, step: &Step, expected: &Expectation, outcome: &Outcome) -> bool {
+        let ends = |(node, outcomes): (u16, Vec<Outcome>)| {
+            let end = outcomes.into_iter().find(|o| *o != Outcome::Serves)?;
+            Some((node, end))
+        };
+        let seen = Seen {
+            outcome: outcome.clone(),
+            members: expected
+                .given(outcome)
+                .members
+                .into_iter()
+                .filter_map(ends)
+                .collect(),
+        };
+        let mut next = self.clone();
+        next.observe(step, &seen);
+        next.majority_applies()
     }
 
     fn starts(&self, node: u16, steps: &mut Vec<Step>) {

@@ -74,8 +74,11 @@ pub(crate) fn reasons(world: &World, node: u16, setup: &Setup) -> Reasons {
 fn kek_file(found: &mut Reasons, setup: &Setup, guarded: bool) {
     match setup.kek {
         KekFile::Missing | KekFile::Wrong | KekFile::GroupReadable => {
-            let certain = guarded && setup.enabled;
-            found.add(None, certain, "--kekFile names no KEK that may be used");
+            found.add(
+                None,
+                setup.enabled,
+                "--kekFile names no KEK that may be used",
+            );
         }
         KekFile::Foreign if !guarded => {
             found.add(None, false, "the KEK is another cluster's");
@@ -100,6 +103,10 @@ fn flags(found: &mut Reasons, world: &World, node: u16, setup: &Setup) {
         found.add(Some(UNSUPPORTED_FILESYSTEM), setup.enabled, text);
     }
     let keys = files.applied > 0;
+    if keys && !setup.enabled && world.any_phase() && setup.sidecar != SidecarPath::On {
+        let text = "a phase is on, and --encryption-enabled is not given";
+        found.must(SIDECAR_WITHOUT_FLAG, text);
+    }
     if keys && !full(setup) && (setup.sidecar != SidecarPath::On || !setup.enabled) {
         found.may(
             BEHIND_LOG,

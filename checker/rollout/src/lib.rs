@@ -16,6 +16,7 @@ mod guards;
 mod members;
 mod model;
 mod nodes;
+mod observe;
 mod outcome;
 mod release;
 mod setup;
