@@ -200,23 +200,17 @@ fn steps_and_levels_that_can_not_be_are_refused() {
         let file = scene.file("plan.toml", &text);
         refused(&["run", "--plan", &file], pieces);
     }
-    let other = plan("", &roll("release = \"6a\"")).replace("\"reference\"", "\"elastickv\"");
-    let file = scene.file("plan.toml", &other);
-    let program = binary().to_str().expect("UTF-8");
-    refused(
-        &["run", "--plan", &file, "--binary", program],
-        &[place, "has one program here"],
-    );
     let runs = run_folders(&scene.dir.path().join("runs"));
     assert!(runs.is_empty(), "nothing was begun");
 }
 
-#[test]
-fn the_whole_life_of_a_cluster_is_valid() {
+/// Runs a plan that begins on 5d in the clear and ends on 6f with both envelopes on.
+fn live(plan: &str, words: &[&str]) {
     let scene = Scene::new();
-    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans/whole-life.toml");
-    let said = scene.say(&["run", "--json", "--plan", plan.to_str().expect("UTF-8")]);
-    assert_eq!(said.code, 0);
+    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join(plan);
+    let run = ["run", "--json", "--plan", plan.to_str().expect("UTF-8")];
+    let said = scene.say(&[&run[..], words].concat());
+    assert_eq!(said.code, 0, "{}", said.stderr);
     let judgement = said.json();
     for id in [
         "LIN",
@@ -235,8 +229,9 @@ fn the_whole_life_of_a_cluster_is_valid() {
         json(&folder.join(path.expect("a path")))
     };
     let first = sidecar(0);
-    // Two keys at the bootstrap, one more by each rotation.
-    assert_eq!(first["keys"].as_object().map(serde_json::Map::len), Some(4));
+    // Two keys at the bootstrap, one more by each rotation; one that lost its answer may not be.
+    let keys = first["keys"].as_object().map_or(0, serde_json::Map::len);
+    assert!((4..=6).contains(&keys), "{keys} keys");
     assert_eq!(first["storage_envelope_active"], true);
     let cutover = first["raft_envelope_cutover_index"].as_u64();
     assert!(cutover.is_some_and(|index| index > 0));
@@ -252,8 +247,27 @@ fn the_whole_life_of_a_cluster_is_valid() {
     }
     let log = std::fs::read_to_string(folder.join("logs/n2.log")).expect("a log");
     for release in ["5d", "6a", "6b", "6c", "6d", "6e", "6f"] {
-        let started = format!("release {release}\n");
-        assert_eq!(log.matches(&started).count(), 1, "n2 ran once on {release}");
+        let started = format!(", release {release}");
+        assert!(log.contains(&started), "n2 ran on {release}");
+    }
+}
+
+/// With kills between its steps and in flight of its calls: more than the life without.
+#[test]
+fn the_whole_life_of_a_cluster_is_valid() {
+    live("docs/plans/whole-life-with-kills.toml", &[]);
+}
+
+#[test]
+fn the_whole_life_is_valid_in_containers_and_without_kills() {
+    if std::env::var_os("KEYQUAKE_SLOW").is_none() {
+        println!("skipped: two runs of 45 s; ./test --slow runs them");
+        return;
+    }
+    live("docs/plans/whole-life.toml", &[]);
+    if crate::docker::is_here() {
+        let docker = ["--runtime", "docker"];
+        live("docs/plans/whole-life-with-kills.toml", &docker);
     }
 }
 

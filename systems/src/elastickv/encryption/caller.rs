@@ -126,15 +126,24 @@ impl Caller {
         node.asked.sidecar_state().await.ok()
     }
 
+    /// The log index that a node's keys have come to. Of a release that keeps none it is what the
+    /// node has applied at all, which does not pass an entry that it halts at.
+    async fn applied_index(&self, node: u16) -> Option<u64> {
+        let state = self.state(node).await?;
+        if !keeps_no_index(&state) {
+            return Some(state.latest_applied_index);
+        }
+        let node = self.nodes.get(usize::from(node))?;
+        Some(node.asked.raft_view().await.ok()?.applied_index)
+    }
+
     /// Waits until the own key state of these nodes has come to a log index, at most until
     /// `deadline`; gives those of which it has.
     pub async fn caught_up(&self, index: u64, of: &[u16], deadline: Instant) -> Vec<u16> {
         loop {
-            let states = join_all(of.iter().map(|&node| self.state(node))).await;
-            let there = |(&node, state): (&u16, Option<SidecarStateReport>)| {
-                (state?.latest_applied_index >= index).then_some(node)
-            };
-            let there: Vec<u16> = of.iter().zip(states).filter_map(there).collect();
+            let indexes = join_all(of.iter().map(|&node| self.applied_index(node))).await;
+            let there = |(&node, applied): (&u16, Option<u64>)| (applied? >= index).then_some(node);
+            let there: Vec<u16> = of.iter().zip(indexes).filter_map(there).collect();
             if there.len() == of.len() || Instant::now() >= deadline {
                 return there;
             }
@@ -152,6 +161,11 @@ impl Caller {
         let (leader, _) = leaders.max_by_key(|(_, term)| *term)?;
         Some(leader)
     }
+}
+
+/// Releases 6B to 6D of elastickv leave the index in their sidecar at 0, keys or not.
+fn keeps_no_index(state: &SidecarStateReport) -> bool {
+    state.latest_applied_index == 0 && state.active_storage_id != 0
 }
 
 /// One order on its way.

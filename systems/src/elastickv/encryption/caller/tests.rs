@@ -121,3 +121,15 @@ async fn one_node_gets_one_try() {
         [] as [u16; 0]
     );
 }
+
+#[test]
+fn a_sidecar_with_keys_and_no_index_is_of_a_release_that_keeps_none() {
+    let state = |latest_applied_index, active_storage_id| SidecarStateReport {
+        latest_applied_index,
+        active_storage_id,
+        ..SidecarStateReport::default()
+    };
+    assert!(keeps_no_index(&state(0, 7)));
+    assert!(!keeps_no_index(&state(5, 7)));
+    assert!(!keeps_no_index(&state(0, 0)), "it has no keys yet");
+}
