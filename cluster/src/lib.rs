@@ -30,8 +30,8 @@ pub use network::{
     NetworkMode, ProbeSocket, Station, enter_own_network, probe,
 };
 pub use runtime::{
-    EFFECT_SECONDS, LINE_BYTES_MAX, NodeLog, ProcessRuntime, Running, Runtime, RuntimeError,
-    ThreadCensus, census_of_others, check_directory, done_by,
+    EFFECT_SECONDS, LINE_BYTES_MAX, LogTail, NodeLog, ProcessRuntime, Running, Runtime,
+    RuntimeError, ThreadCensus, census_of_others, check_directory, done_by,
 };
 pub use spec::{Launch, NodeAddresses, NodeSpec, node_name};
 pub use status::{Ending, NodeStatus};

@@ -53,7 +53,7 @@ pub fn draw(seed: u64, duration: Duration, nodes: u16, enabled: &[FaultName]) ->
         let hold = dice.between(HOLD).min(end - at);
         schedule.push(PlannedFault {
             at: Duration::from_millis(at),
-            during: None,
+            when: None,
             hold: Duration::from_millis(hold),
             fault,
             target,

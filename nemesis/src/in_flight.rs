@@ -14,56 +14,80 @@ enum State {
     Over,
 }
 
+/// A call's state, and when it was first sent, which is not forgotten.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    state: State,
+    first_sent: Option<Instant>,
+}
+
 /// Told by whoever sends a call; asked by the faults that are to hit it. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct InFlight(Arc<watch::Sender<State>>);
+pub struct InFlight(Arc<watch::Sender<Call>>);
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self(Arc::new(watch::channel(State::Ashore).0))
+        let call = Call {
+            state: State::Ashore,
+            first_sent: None,
+        };
+        Self(Arc::new(watch::channel(call).0))
     }
 }
 
 impl InFlight {
     /// The request leaves now.
     pub fn sent(&self) {
-        self.0.send_replace(State::Sent(Instant::now()));
+        let now = Instant::now();
+        self.0.send_modify(|call| {
+            call.state = State::Sent(now);
+            call.first_sent.get_or_insert(now);
+        });
     }
 
     /// Its answer is in hand, or nobody waits for it any more.
     pub fn answered(&self) {
-        self.0.send_replace(State::Ashore);
+        self.0.send_modify(|call| call.state = State::Ashore);
     }
 
     /// There is nothing more to wait for.
     pub(crate) fn over(&self) {
-        self.0.send_replace(State::Over);
+        self.0.send_modify(|call| call.state = State::Over);
+    }
+
+    /// Waits until a request has left for the first time, whether it was answered since or not.
+    pub(crate) async fn was_sent(&self) -> Result<Instant, String> {
+        let mut calls = self.0.subscribe();
+        let known = |call: &Call| call.first_sent.is_some() || call.state == State::Over;
+        let sent = calls.wait_for(known).await.ok();
+        let sent = sent.and_then(|call| call.first_sent);
+        sent.ok_or_else(|| "it was never sent".to_owned())
     }
 
     /// Waits until a request has been in flight for so long; gives when it was sent.
     pub(crate) async fn reach(&self, after: Duration) -> Result<Instant, String> {
-        let mut state = self.0.subscribe();
-        let mut seen = 0;
+        let mut calls = self.0.subscribe();
         loop {
-            let now = *state.borrow_and_update();
-            match now {
+            let call = *calls.borrow_and_update();
+            match call.state {
                 State::Sent(sent) => {
-                    seen += 1;
                     tokio::select! {
                         // Where both are so when it wakes, the answer came first.
                         biased;
-                        _ = state.changed() => {}
+                        _ = calls.changed() => {}
                         () = tokio::time::sleep_until((sent + after).into()) => return Ok(sent),
                     }
                 }
-                State::Over if seen == 0 => return Err("it was never sent".to_owned()),
+                State::Over if call.first_sent.is_none() => {
+                    return Err("it was never sent".to_owned());
+                }
                 State::Over => {
                     return Err(format!(
                         "it was answered before it had been in flight for {} ms",
                         after.as_secs_f64() * 1e3
                     ));
                 }
-                State::Ashore => drop(state.changed().await),
+                State::Ashore => drop(calls.changed().await),
             }
         }
     }
@@ -110,5 +134,7 @@ mod tests {
         let unsent = InFlight::default();
         unsent.over();
         assert_eq!(unsent.reach(AFTER).await.unwrap_err(), "it was never sent");
+        assert!(unsent.was_sent().await.is_err());
+        assert!(flight.was_sent().await.is_ok(), "not forgotten");
     }
 }

@@ -7,9 +7,12 @@
 
 mod active;
 mod catalogue;
+mod course;
 mod draw;
 mod faults;
+mod group;
 mod in_flight;
+mod moment;
 mod operator;
 mod record;
 mod rollout;
@@ -20,10 +23,12 @@ mod target;
 pub use active::{ActiveFault, ActiveFaults};
 pub use catalogue::{FaultInfo, FaultName, UnknownFault, catalogue};
 pub use draw::draw;
+pub use group::is_struck;
 pub use in_flight::InFlight;
 pub use keyquake_rollout::{
     Call, FlagChange, KekFile, MemberChange, Outcome, Release, Setup, SidecarPath, Switch, Tamper,
 };
+pub use moment::{Moment, Question, Watcher, When};
 pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Roll};
 pub use record::{FaultOutcome, FaultRecord, FaultSink, OutcomeRecord, Report, Step};
 pub use rollout::{Expect, Rollout};

@@ -1,21 +1,23 @@
 //! Carrying a schedule out: arm, apply, show the effect, hold, heal, show that.
 //!
-//! Faults come one after another, but for a call and the fault that hits it `during` its flight:
-//! those two live side by side. Nothing in [`Runner::perform`] relies on the order: it knows its
-//! own fault only, and takes other cuts for granted.
+//! Every entry of a schedule has a life of its own ([`Runner::entry`]), and they live side by side: what
+//! makes them wait for one another is in [`Course`]. Nothing in [`Runner::perform`] relies on an order: it
+//! knows its own fault only, and takes other cuts for granted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use keyquake_cluster::Cluster;
-use keyquake_rollout::Call;
 use tokio::sync::watch;
 
 use crate::active::{ActiveFault, ActiveFaults};
 use crate::catalogue::FaultName;
+use crate::course::{Come, Course};
 use crate::faults::{Fault, Stage, aim};
-use crate::in_flight::InFlight;
+use crate::moment::watch::{Reached, Sought};
+use crate::moment::{Watcher, When};
 use crate::operator::Operator;
 use crate::record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
 use crate::rollout::Rollout;
@@ -56,20 +58,22 @@ pub struct Surroundings<'a> {
     pub operator: &'a dyn Operator,
     /// What must come of what an operator does.
     pub rollout: &'a Rollout,
+    /// What moments are seen by.
+    pub watcher: &'a dyn Watcher,
 }
 
 /// Carries a schedule out, from now on. Every step goes to `sink`, and `active`
-/// shows what is in force. When `stop` turns true (or its sender is gone), the fault that is
-/// active is healed at once, and no other begins.
+/// shows what is in force. When `stop` turns true (or its sender is gone), what is
+/// active is healed at once, and nothing else begins.
 pub async fn run(
     schedule: &[PlannedFault],
     cluster: Arc<Cluster>,
     around: Surroundings<'_>,
     sink: &dyn FaultSink,
     active: &ActiveFaults,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Report {
-    let begun = Instant::now();
+    let course = Course::of(schedule);
     let runner = Runner {
         stage: Stage {
             cluster: &cluster,
@@ -81,32 +85,19 @@ pub async fn run(
             active,
             fault: 0,
         },
+        watcher: around.watcher,
+        course: &course,
+        begun: Instant::now(),
         sink,
         active,
     };
-    let mut report = Report::default();
-    let mut number = 0;
-    while let Some(planned) = schedule.get(number) {
-        let hits = schedule
-            .get(number + 1)
-            .filter(|next| next.during.is_some());
-        let together = 1 + usize::from(hits.is_some());
-        let performed = match stopped_before(begun + planned.at, &mut stop).await {
-            true => None,
-            false => {
-                runner
-                    .perform_all(number as u32, planned, hits, &stop)
-                    .await
-            }
-        };
-        let Some(outcomes) = performed else {
-            report.not_reached = (schedule.len() - number) as u32;
-            break;
-        };
-        report.faults.extend(outcomes);
-        number += together;
+    let entries = (0..schedule.len()).map(|number| runner.entry(number, stop.clone()));
+    let outcomes = join_all(entries).await;
+    let reached: Vec<_> = outcomes.into_iter().flatten().collect();
+    Report {
+        not_reached: (schedule.len() - reached.len()) as u32,
+        faults: reached,
     }
-    report
 }
 
 /// Waits for a moment; true if the run was stopped before it.
@@ -121,41 +112,33 @@ async fn stopped_before(moment: Instant, stop: &mut watch::Receiver<bool>) -> bo
 /// A fault with how it was aimed, or why it could not be.
 type Aimed = Result<(Box<dyn Fault>, String), String>;
 
+/// An entry whose time or moment has come, or was missed.
+struct Ready {
+    /// `None` if its moment was missed before anybody was looked for.
+    aimed: Option<Aimed>,
+    /// The moment, if it waited for one; or why that was missed.
+    moment: Result<Option<Reached>, String>,
+}
+
 struct Runner<'a> {
     stage: Stage<'a>,
+    watcher: &'a dyn Watcher,
+    course: &'a Course<'a>,
+    begun: Instant,
     sink: &'a dyn FaultSink,
     active: &'a ActiveFaults,
 }
 
 impl Runner<'_> {
-    /// Carries a fault out, and the one that hits it in flight; `None` when the run was stopped
-    /// before they began.
-    async fn perform_all(
-        &self,
-        number: u32,
-        planned: &PlannedFault,
-        hits: Option<&PlannedFault>,
-        stop: &watch::Receiver<bool>,
-    ) -> Option<Vec<FaultOutcome>> {
-        let (mut stop, mut stop_too) = (stop.clone(), stop.clone());
-        let Some(hits) = hits else {
-            let aimed = self.aimed(planned, None, &mut stop).await?;
-            let outcome = self.perform(number, planned, aimed, None, &mut stop).await;
-            return Some(vec![outcome]);
+    /// The life of an entry; `None` when the run was stopped before it began.
+    async fn entry(&self, number: usize, mut stop: watch::Receiver<bool>) -> Option<FaultOutcome> {
+        let _turn = self.course.turn(number);
+        let ready = tokio::select! {
+            biased;
+            _ = stop.wait_for(|&stop| stop) => return None,
+            ready = self.ready(number) => ready,
         };
-        let flight = InFlight::default();
-        // Both are aimed before the call is sent, so that no time is lost then.
-        let hit = self.aimed(hits, None, &mut stop).await?;
-        let call = self.aimed(planned, Some(&flight), &mut stop).await?;
-        let call = async {
-            let outcome = self.perform(number, planned, call, None, &mut stop).await;
-            // Also where it could not be aimed.
-            flight.over();
-            outcome
-        };
-        let hit = self.perform(number + 1, hits, hit, Some(&flight), &mut stop_too);
-        let (call, hit) = tokio::join!(call, hit);
-        Some(vec![call, hit])
+        Some(self.perform(number, ready, &mut stop).await)
     }
 
     /// The stage, as the fault of this number acts on it.
@@ -166,60 +149,85 @@ impl Runner<'_> {
         }
     }
 
-    /// Aims, unless the run is stopped before.
-    async fn aimed(
-        &self,
-        planned: &PlannedFault,
-        flight: Option<&InFlight>,
-        stop: &mut watch::Receiver<bool>,
-    ) -> Option<Aimed> {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|&stop| stop) => None,
-            aimed = self.aim(planned, flight) => Some(aimed),
+    /// Waits until an entry is to be carried out.
+    async fn ready(&self, number: usize) -> Ready {
+        let planned = self.course.planned(number);
+        match &planned.when {
+            Some(when) => self.ready_when(number, when).await,
+            None => {
+                tokio::time::sleep_until((self.begun + planned.at).into()).await;
+                self.course.way_is_free(number).await;
+                self.course.comes_to(number, Come::Armed);
+                self.course.moments_are_armed(number).await;
+                self.course.comes_to(number, Come::Running);
+                Ready {
+                    aimed: Some(self.aim(number).await),
+                    moment: Ok(None),
+                }
+            }
         }
     }
 
-    /// Carries one fault out; `flight` is the call it has to hit.
+    async fn ready_when(&self, number: usize, when: &When) -> Ready {
+        self.course.group_begins(number).await;
+        // What hits a call is aimed before that is sent, so that no time is lost then. Others may
+        // wait long, and somebody else may lead by then.
+        let mut aimed = match when.moment.call() {
+            Some(_) => Some(self.aim(number).await),
+            None => None,
+        };
+        let flight = self.course.flight_to_hit(number);
+        let sought = Sought::arm(when, self.stage.cluster, self.watcher, &flight).await;
+        self.course.comes_to(number, Come::Armed);
+        let moment = sought.reach(self.course.planned(number).at).await;
+        self.course.comes_to(number, Come::Running);
+        if moment.is_ok() && aimed.is_none() {
+            aimed = Some(self.aim(number).await);
+        }
+        Ready {
+            aimed,
+            moment: moment.map(Some),
+        }
+    }
+
+    /// Carries out what is ready.
     async fn perform(
         &self,
-        number: u32,
-        planned: &PlannedFault,
-        aimed: Aimed,
-        flight: Option<&InFlight>,
+        number: usize,
+        ready: Ready,
         stop: &mut watch::Receiver<bool>,
     ) -> FaultOutcome {
-        let (fault, nodes) = (number, vec![]);
+        let planned = self.course.planned(number);
         let mut story = Story {
             sink: self.sink,
-            fault,
+            fault: number as u32,
             name: planned.fault,
             title: planned.title(),
-            nodes,
+            nodes: vec![],
         };
-        match aimed {
-            Ok((fault, aimed)) => {
+        let aimed = match ready.aimed {
+            Some(Ok((fault, how))) => {
                 story.nodes = fault.nodes();
-                story.say(Step::Armed, aimed);
-                let moment = match flight {
-                    Some(flight) => flight.reach(planned.at).await.map(Some),
-                    None => Ok(None),
-                };
-                match moment {
-                    Ok(sent) => self.live(fault, &story, planned, sent, stop).await,
-                    Err(reason) => {
-                        let call = planned.during.map_or("", Call::as_str);
-                        story.say(
-                            Step::Ineffective,
-                            format!("the moment did not come: {call}: {reason}"),
-                        );
-                        story.say(Step::Healed, "nothing was applied".into());
-                        story.outcome(false, true)
-                    }
-                }
+                story.say(Step::Armed, how);
+                Ok(fault)
             }
-            Err(reason) => {
+            other => {
                 story.say(Step::Armed, format!("aimed at {}", planned.target));
+                // Without an aim there is no moment either.
+                Err(other.and_then(Result::err).unwrap_or_default())
+            }
+        };
+        let missed = |reason| format!("the moment did not come: {reason}");
+        let fault_and_moment = match (ready.moment.map_err(missed), aimed) {
+            (Err(reason), _) | (_, Err(reason)) => Err(reason),
+            (Ok(moment), Ok(fault)) => {
+                let hold = self.course.hold(number, &story.nodes);
+                hold.map(|()| (fault, moment))
+            }
+        };
+        match fault_and_moment {
+            Ok((fault, moment)) => self.live(fault, &story, planned, moment, stop).await,
+            Err(reason) => {
                 story.say(Step::Ineffective, reason);
                 story.say(Step::Healed, "nothing was applied".into());
                 story.outcome(false, true)
@@ -233,17 +241,18 @@ impl Runner<'_> {
         mut fault: Box<dyn Fault>,
         story: &Story<'_>,
         planned: &PlannedFault,
-        sent: Option<Instant>,
+        moment: Option<Reached>,
         stop: &mut watch::Receiver<bool>,
     ) -> FaultOutcome {
         let shown = self.active.show(story.as_active());
         let hold = planned.hold;
-        let offset = sent.map(|sent| sent.elapsed().as_secs_f64() * 1e3);
-        let (mut step, mut evidence) = self.apply(story.fault, fault.as_mut()).await;
-        if let (Some(ms), Some(call)) = (offset, planned.during) {
-            evidence = format!("{ms:.1} ms after {call} was sent, before its answer: {evidence}");
-        }
-        story.say(step, evidence);
+        let offset = |moment: Reached| {
+            let ms = moment.since.elapsed().as_secs_f64() * 1e3;
+            format!("{ms:.1} ms after {}: ", moment.what)
+        };
+        let offset = moment.map(offset).unwrap_or_default();
+        let (mut step, evidence) = self.apply(story.fault, fault.as_mut()).await;
+        story.say(step, offset + &evidence);
         let mut to_the_end = String::new();
         // A step stays, so there is nothing to hold.
         if step == Step::Effective && !hold.is_zero() {
@@ -297,7 +306,8 @@ impl Runner<'_> {
     }
 
     /// Finds the nodes that are meant, and says how.
-    async fn aim(&self, planned: &PlannedFault, flight: Option<&InFlight>) -> Aimed {
+    async fn aim(&self, number: usize) -> Aimed {
+        let planned = self.course.planned(number);
         let size = self.stage.cluster.node_count();
         let within = if planned.fault.info().step {
             STEP_LEADER_WITHIN
@@ -315,7 +325,12 @@ impl Runner<'_> {
             }
             Target::Follower => {
                 let leader = self.find_leader(size, within).await?;
-                let follower = (leader + 1) % size;
+                // One that another fault has hold of is none to be had.
+                let others = (1..size).map(|step| (leader + step) % size);
+                let free = others
+                    .into_iter()
+                    .find(|&node| !self.course.has_hold_of(node));
+                let follower = free.unwrap_or((leader + 1) % size);
                 let how = format!(
                     "aimed at the follower after the leader {}, which is {}",
                     name(leader),
@@ -338,6 +353,7 @@ impl Runner<'_> {
                 u32::from(stranger) + 1
             ));
         }
+        let flight = self.course.own_flight(number);
         Ok((aim(planned, nodes, size, flight)?, how))
     }
 

@@ -22,11 +22,13 @@ mod written;
 use std::time::Duration;
 
 use keyquake_cluster::node_name;
-use keyquake_rollout::{Call, MemberChange};
+use keyquake_rollout::MemberChange;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::FaultName;
 use crate::faults;
+use crate::group;
+use crate::moment::{Moment, When};
 use crate::operator::{CallRequest, Roll};
 use crate::rollout::Expect;
 use crate::target::Target;
@@ -36,10 +38,10 @@ use crate::target::Target;
 #[serde(try_from = "written::Written", into = "written::Written")]
 pub struct PlannedFault {
     /// When it is applied, counted from the schedule's start; a step that takes long delays
-    /// what comes after it. With `during`, counted from the moment that call was sent.
+    /// what comes after it. With `when`, counted from that moment (`after` in a plan).
     pub at: Duration,
-    /// The call it has to hit while its answer is still out: that of the step before it.
-    pub during: Option<Call>,
+    /// The moment it waits for.
+    pub when: Option<When>,
     /// How long it is held before it is healed (`for` in a plan); zero for a step.
     pub hold: Duration,
     /// Which fault.
@@ -68,17 +70,12 @@ pub enum Details {
 
 impl PlannedFault {
     /// When it is applied, in words.
-    fn when(&self) -> String {
+    pub fn begins(&self) -> String {
         let time = humantime::format_duration(self.at);
-        match self.during {
+        match &self.when {
             None => format!("at {time}"),
-            Some(call) => format!("{time} after {call} was sent"),
+            Some(when) => format!("{time} after {}", when.moment),
         }
-    }
-
-    /// How long after its group began it is applied.
-    fn offset(&self) -> Duration {
-        self.during.map_or(Duration::ZERO, |_| self.at)
     }
 
     /// Its kind and what it does, in a few words: `kill`, `roll to 6b`, `admin bootstrap`.
@@ -143,31 +140,35 @@ pub fn to_toml(schedule: &[PlannedFault]) -> Result<String, ScheduleError> {
     })?)
 }
 
-/// Checks a schedule against the size of a cluster: nodes that exist, faults
-/// one after another, each possible on so many nodes.
+/// Checks a schedule against the size of a cluster: nodes that exist, entries in their
+/// order, each possible on so many nodes, and none in the way of another.
 ///
-/// Gives when the last one has been held to its end.
+/// Gives when the last one has been held to its end, if every moment comes as late as it may.
 ///
 /// # Errors
 /// With the first fault that can't be carried out, and why.
 pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<Duration, ScheduleError> {
-    let mut free_from = Duration::ZERO;
-    let mut group = Group::default();
-    for (position, planned) in schedule.iter().enumerate() {
+    let mut end = Duration::ZERO;
+    let mut last_at = Duration::ZERO;
+    for (number, planned) in schedule.iter().enumerate() {
         let refuse = |reason: String| ScheduleError::Fault {
-            number: position + 1,
+            number: number + 1,
             fault: planned.fault,
-            at: planned.when(),
+            at: planned.begins(),
             reason,
         };
-        group.take(planned).map_err(&refuse)?;
-        if planned.during.is_none() && planned.at < free_from {
-            let end = humantime::format_duration(free_from);
-            return Err(refuse(format!(
-                "the fault before it is held until {end}; faults come one after another"
-            )));
+        if planned.when.is_none() {
+            if planned.at < last_at {
+                let last = humantime::format_duration(last_at);
+                return Err(refuse(format!(
+                    "the one before it begins at {last}; they stand in the order in which they begin"
+                )));
+            }
+            last_at = planned.at;
         }
-        free_from = free_from.max(group.begins + planned.hold + planned.offset());
+        check_moment(schedule, number, nodes).map_err(&refuse)?;
+        group::check_in_nobodys_way(schedule, number).map_err(&refuse)?;
+        end = end.max(group::ends(schedule, number));
         let min = planned.fault.info().nodes_min;
         if nodes < min {
             return Err(refuse(format!(
@@ -175,53 +176,43 @@ pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<Duration, Sched
             )));
         }
         if let Some(&stranger) = planned.target.named().iter().find(|&&node| node >= nodes) {
-            return Err(refuse(format!(
-                "there is no {}, the cluster has {nodes} nodes",
-                node_name(stranger)
-            )));
+            return Err(refuse(no_such_node(stranger, nodes)));
         }
         if planned.target == Target::Follower && nodes < 2 {
             return Err(refuse("a cluster of one node has no follower".into()));
         }
         faults::check_size(planned, nodes).map_err(refuse)?;
     }
-    Ok(free_from)
+    Ok(end)
 }
 
-/// A step and the faults that hit it.
-#[derive(Default)]
-struct Group {
-    begins: Duration,
-    call: Option<Call>,
-    /// Whether a fault hits it already.
-    hit: bool,
+fn no_such_node(node: u16, nodes: u16) -> String {
+    let name = node_name(node);
+    format!("there is no {name}, the cluster has {nodes} nodes")
 }
 
-impl Group {
-    fn take(&mut self, planned: &PlannedFault) -> Result<(), String> {
-        match planned.during {
-            None => {
-                *self = Group {
-                    begins: planned.at,
-                    call: match planned.details {
-                        Details::Admin(ref request) => Some(request.call),
-                        _ => None,
-                    },
-                    hit: false,
-                };
-                Ok(())
-            }
-            Some(call) if self.call != Some(call) => Err(format!(
-                "it is to hit `{call}`, so it has to stand right behind the `admin` that makes this call"
-            )),
-            Some(call) if self.hit => Err(format!(
-                "`{call}` is hit by the fault before it already; one fault at a time"
-            )),
-            Some(_) => {
-                self.hit = true;
-                Ok(())
-            }
-        }
+/// Whether the moment that an entry waits for can come.
+fn check_moment(schedule: &[PlannedFault], number: usize, nodes: u16) -> Result<(), String> {
+    let Some(When { moment, .. }) = &schedule[number].when else {
+        return Ok(());
+    };
+    if let Some(call) = moment.call()
+        && group::call_of(schedule, number).is_none()
+    {
+        return Err(format!(
+            "it is to hit `{call}`, so it has to stand behind the `admin` that makes this call, \
+             with nothing `at` a time between them"
+        ));
+    }
+    if let (Moment::Between(call), 0..2) = (moment, nodes) {
+        return Err(format!(
+            "nothing is between the members that have done `{call}` and those that have not where \
+             there is one"
+        ));
+    }
+    match moment.node() {
+        Some(stranger) if stranger >= nodes => Err(no_such_node(stranger, nodes)),
+        _ => Ok(()),
     }
 }
 

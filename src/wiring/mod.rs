@@ -3,6 +3,7 @@
 mod operator;
 mod programs;
 mod rehearsal;
+mod watcher;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use keyquake_workloads::{FaultRecord as Recorded, Recorder};
 pub use self::operator::Hands;
 pub use self::programs::{Expected, Given};
 pub use self::rehearsal::rehearse;
+pub use self::watcher::Watch;
 pub use self::words::check_words;
 
 use crate::plan::Plan;

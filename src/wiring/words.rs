@@ -33,9 +33,8 @@ fn parse(word: &str) -> anyhow::Result<Release> {
 
 /// Where in the plan a step stands.
 pub(super) fn place(number: usize, step: &PlannedFault) -> String {
-    let at = humantime::format_duration(step.at);
-    let (number, title) = (number + 1, step.title());
-    format!("fault {number} of the schedule (`{title}` at {at}) can't be")
+    let (number, title, begins) = (number + 1, step.title(), step.begins());
+    format!("fault {number} of the schedule (`{title}` {begins}) can't be")
 }
 
 pub(super) fn rolls(plan: &Plan) -> impl Iterator<Item = (usize, &PlannedFault, &Roll)> {

@@ -13,6 +13,9 @@ use std::time::Instant;
 /// A longer line is cut here, and goes on in the next one.
 pub const LINE_BYTES_MAX: u64 = 64 * 1024;
 
+/// What stands in the place of a stream before a line of the suite itself.
+const SUITE: &str = "---";
+
 /// One node's log file, shared by its streams.
 #[derive(Clone)]
 pub struct NodeLog {
@@ -61,7 +64,7 @@ impl NodeLog {
 
     /// A line of the suite itself.
     pub fn note(&self, text: &str) {
-        self.write("---", text.as_bytes());
+        self.write(SUITE, text.as_bytes());
     }
 
     /// One line of a stream (`out`, `err`).
@@ -84,6 +87,13 @@ impl NodeLog {
             inner.dropped += 1;
         }
     }
+}
+
+/// What a node itself said in a line of its log; `None` for a line of the suite.
+pub(super) fn own_words(line: &str) -> Option<&str> {
+    let (_seconds, line) = line.trim_start().split_once(' ')?;
+    let (stream, said) = line.split_once(' ')?;
+    (stream != SUITE).then_some(said)
 }
 
 #[cfg(test)]

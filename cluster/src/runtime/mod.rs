@@ -4,6 +4,7 @@ mod log;
 pub(crate) mod proc;
 mod process;
 mod spawner;
+mod tail;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::status::{Ending, NodeStatus};
 pub use log::{LINE_BYTES_MAX, NodeLog};
 pub use proc::{ThreadCensus, census_of_others};
 pub use process::{ProcessRuntime, check_directory};
+pub use tail::LogTail;
 
 /// How long a signal's effect is waited for. A thread deep in the disk's queue
 /// stops only when it comes back from there.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Details, PlannedFault};
 use crate::catalogue::FaultName;
 use crate::faults;
+use crate::moment::{Moment, When};
 use crate::operator::{CallRequest, Roll};
 use crate::rollout::Expect;
 use crate::target::Target;
@@ -24,13 +25,19 @@ pub(super) struct Written {
     )]
     at: Option<Duration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    when: Option<When>,
+    when: Option<Moment>,
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "optional_seconds"
     )]
     after: Option<Duration>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "optional_seconds"
+    )]
+    within: Option<Duration>,
     #[serde(
         rename = "for",
         default,
@@ -77,20 +84,13 @@ pub(super) struct Written {
     expect: Option<Expect>,
 }
 
-/// A moment that is not a time.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct When {
-    during: Call,
-}
-
 impl TryFrom<Written> for PlannedFault {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
         let fault = written.fault;
         let hold = written.hold()?;
-        let (at, during) = written.begins()?;
+        let (at, when) = written.begins()?;
         let details = written.details()?;
         let expect = written.expect.clone().unwrap_or_default();
         if !expect.is_empty() && !fault.info().step {
@@ -110,7 +110,7 @@ impl TryFrom<Written> for PlannedFault {
         faults::check_target(fault, &target)?;
         Ok(PlannedFault {
             at,
-            during,
+            when,
             hold,
             fault,
             target,
@@ -121,24 +121,35 @@ impl TryFrom<Written> for PlannedFault {
 }
 
 impl Written {
-    /// When it begins, and the call it hits.
-    fn begins(&self) -> Result<(Duration, Option<Call>), String> {
+    /// When it begins, and the moment that counts from.
+    fn begins(&self) -> Result<(Duration, Option<When>), String> {
         let fault = self.fault;
-        match (self.at, self.when, self.after) {
-            (Some(at), None, None) => Ok((at, None)),
-            (None, Some(_), _) if fault.info().step => Err(format!(
-                "`{fault}` is a step, and `when` is for faults that are held: give it `at`"
-            )),
-            (None, Some(when), after) => Ok((after.unwrap_or_default(), Some(when.during))),
+        let within = self.within;
+        match (self.at, &self.when, self.after) {
             (Some(_), Some(_), _) => Err(format!(
                 "`{fault}` begins `at` a time or `when` something happens, not both"
             )),
             (_, None, Some(_)) => Err(format!(
                 "`after` of `{fault}` counts from its `when`, and there is none"
             )),
-            (None, None, None) => Err(format!(
-                "missing field `at`: when `{fault}` begins (or `when`: the call it hits)"
+            (_, None, _) if within.is_some() => Err(format!(
+                "`within` of `{fault}` says how long its `when` is waited for, and there is none"
             )),
+            (Some(at), None, None) => Ok((at, None)),
+            (None, None, None) => Err(format!(
+                "missing field `at`: when `{fault}` begins (or `when`: the moment it waits for)"
+            )),
+            (None, Some(Moment::During(call)), _) if within.is_some() => Err(format!(
+                "`during` waits until `{call}` is answered, so it can't have `within`"
+            )),
+            (None, Some(_), _) if within.is_some_and(|within| within.is_zero()) => {
+                Err(format!("`within` of `{fault}` must be some time"))
+            }
+            (None, Some(moment), after) => {
+                let moment = moment.clone();
+                let when = When { moment, within };
+                Ok((after.unwrap_or_default(), Some(when)))
+            }
         }
     }
 
@@ -263,9 +274,10 @@ impl From<PlannedFault> for Written {
         // A call goes to the leader, which needs no saying.
         let unsaid = planned.fault == FaultName::Admin && planned.target == Target::Leader;
         Written {
-            at: planned.during.is_none().then_some(planned.at),
-            when: planned.during.map(|during| When { during }),
-            after: planned.during.map(|_| planned.at),
+            at: planned.when.is_none().then_some(planned.at),
+            after: planned.when.is_some().then_some(planned.at),
+            within: planned.when.as_ref().and_then(|when| when.within),
+            when: planned.when.map(|when| when.moment),
             hold: (!planned.hold.is_zero()).then_some(planned.hold),
             fault: planned.fault,
             target: (!unsaid).then_some(planned.target),

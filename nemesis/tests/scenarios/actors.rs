@@ -1,7 +1,7 @@
 //! Those around a fault: who leads, who knows whether a node serves, who listens.
 
 use std::io::Write;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use keyquake_cluster::{NetworkKind, NodeSpec, NodeStatus};
 use keyquake_nemesis::{
     ActiveFaults, Answer, CallRequest, Details, Expect, FaultName, FaultRecord, FaultSink, Health,
     InFlight, KeyState, LastWords, LeaderFinder, MemberChange, Operator, Outcome, OutcomeRecord,
-    PlannedFault, Release, Report, Roll, Rollout, Setup, Step, Surroundings, Tamper, Target, run,
+    PlannedFault, Question, Release, Report, Roll, Rollout, Setup, Step, Surroundings, Tamper,
+    Target, Watcher, run,
 };
 use tokio::sync::watch;
 
@@ -122,6 +123,7 @@ pub fn around<'a>(leader: &'a dyn LeaderFinder, health: &'a dyn Health) -> Surro
         health,
         operator: &IDLE,
         rollout: &NO_MODEL,
+        watcher: &*BLIND,
     }
 }
 
@@ -211,6 +213,51 @@ impl Operator for Hands<'_> {
     }
 }
 
+/// Sees a run in which clients do so many operations a second, and in which nodes answer as they
+/// are told to.
+pub struct Watch {
+    /// When it was first asked.
+    begun: OnceLock<Instant>,
+    rate: f64,
+    answers: Mutex<Vec<Result<String, String>>>,
+}
+
+/// Sees nothing happen.
+pub static BLIND: LazyLock<Watch> = LazyLock::new(|| Watch::new(0.0, &[]));
+
+impl Watch {
+    pub fn new(rate: f64, answers: &[&str]) -> Self {
+        let given = answers.iter().map(|answer| Ok((*answer).to_owned()));
+        Self {
+            begun: OnceLock::new(),
+            rate,
+            answers: Mutex::new(given.collect()),
+        }
+    }
+
+    /// From now on a node answers so.
+    pub fn answers(&self, node: u16, answer: Result<&str, &str>) {
+        let answer = answer.map(str::to_owned).map_err(str::to_owned);
+        self.answers.lock().unwrap()[usize::from(node)] = answer;
+    }
+}
+
+#[async_trait]
+impl Watcher for Watch {
+    fn operations_done(&self) -> u64 {
+        let begun = self.begun.get_or_init(Instant::now);
+        (begun.elapsed().as_secs_f64() * self.rate) as u64
+    }
+
+    async fn answer(&self, node: u16, _: Question) -> Result<String, String> {
+        let answers = self.answers.lock().unwrap();
+        let answer = answers.get(usize::from(node));
+        answer
+            .cloned()
+            .unwrap_or_else(|| Err("nobody asks here".to_owned()))
+    }
+}
+
 /// Keeps records, and tells when the last step changes.
 pub struct Records {
     all: Mutex<Vec<FaultRecord>>,
@@ -268,6 +315,14 @@ impl Records {
         found[0].evidence.clone()
     }
 
+    /// Every step of every fault, in order.
+    pub fn all(&self) -> Vec<(u32, Step)> {
+        let all = self.all.lock().unwrap();
+        all.iter()
+            .map(|record| (record.fault, record.step))
+            .collect()
+    }
+
     /// What was said of one fault of several.
     pub fn of(&self, fault: u32) -> Vec<(Step, String)> {
         let all = self.all.lock().unwrap();
@@ -295,7 +350,7 @@ pub async fn serving(kind: &NetworkKind, nodes: u16) -> Fixture {
 pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
     PlannedFault {
         at: Duration::ZERO,
-        during: None,
+        when: None,
         hold: Duration::from_millis(hold_ms),
         fault,
         target,
@@ -308,7 +363,7 @@ pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
 pub fn step(fault: FaultName, target: Target, details: Details) -> PlannedFault {
     PlannedFault {
         at: Duration::ZERO,
-        during: None,
+        when: None,
         hold: Duration::ZERO,
         fault,
         target,
@@ -338,6 +393,17 @@ pub async fn perform_with(
     schedule: &[PlannedFault],
     sabotage: impl Future<Output = ()>,
 ) -> (Arc<Records>, Report) {
+    perform_watched(fixture, operator, &*BLIND, schedule, sabotage).await
+}
+
+/// The same with somebody who sees moments.
+pub async fn perform_watched(
+    fixture: &Fixture,
+    operator: &Hands<'_>,
+    watcher: &dyn Watcher,
+    schedule: &[PlannedFault],
+    sabotage: impl Future<Output = ()>,
+) -> (Arc<Records>, Report) {
     let records = Records::new();
     let (_go_on, stop) = watch::channel(false);
     let (active, health) = (ActiveFaults::default(), LogHealth(fixture));
@@ -350,6 +416,7 @@ pub async fn perform_with(
             health: &health,
             operator,
             rollout: &NO_MODEL,
+            watcher,
         },
         records.as_ref(),
         &active,

@@ -5,11 +5,13 @@ mod actors;
 mod downs;
 mod links;
 mod moments;
+mod overlaps;
 mod processes;
 #[path = "../../../cluster/tests/stage/mod.rs"]
 mod stage;
 mod steps;
 mod stopping;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -77,6 +79,30 @@ fn main() -> ExitCode {
             (
                 "a_kill_whose_call_was_never_sent_is_noticed",
                 moments::never_sent,
+            ),
+            ("several_faults_hit_one_call", overlaps::several_hit),
+            ("a_call_is_made_during_a_call", overlaps::call_during_call),
+            ("a_step_is_done_while_faults_are_held", overlaps::beside),
+            (
+                "a_fault_in_the_way_of_another_is_noticed",
+                overlaps::in_the_way,
+            ),
+            ("the_nth_operation_comes", watched::operations_come),
+            (
+                "the_nth_operation_missed_is_noticed",
+                watched::operations_missed,
+            ),
+            ("a_line_of_a_log_comes", watched::line_comes),
+            ("a_line_missed_is_noticed", watched::line_missed),
+            ("another_answer_comes", watched::answer_comes),
+            ("another_answer_missed_is_noticed", watched::answer_missed),
+            (
+                "the_moment_between_two_members_comes",
+                watched::between_comes,
+            ),
+            (
+                "the_moment_between_two_members_missed_is_noticed",
+                watched::between_missed,
             ),
             ("partitions_take_effect", links::all_take_effect),
             ("partition_one_reopened_is_noticed", links::one_reopened),

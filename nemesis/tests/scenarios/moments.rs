@@ -4,10 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyquake_cluster::{NetworkMode, enter_own_network};
-use keyquake_nemesis::{Call, CallRequest, Details, FaultName, PlannedFault, Step, Target};
+use keyquake_nemesis::{
+    Call, CallRequest, Details, FaultName, Moment, PlannedFault, Step, Target, When,
+};
 
 use crate::actors::{Hands, IDLE, Records, fault, perform_with, serving, step};
 use crate::stage::block_on;
+
+/// A moment that may take as long as one may that says nothing about it.
+pub fn at_moment(moment: Moment) -> Option<When> {
+    let within = None;
+    Some(When { moment, within })
+}
 
 const AFTER: Duration = Duration::from_millis(30);
 
@@ -25,7 +33,7 @@ fn rotation_under_fire(hands: Hands<'static>) -> (Arc<Records>, Vec<bool>) {
             ),
             PlannedFault {
                 at: AFTER,
-                during: Some(call),
+                when: at_moment(Moment::During(call)),
                 ..fault(FaultName::Kill, Target::Leader, 100)
             },
         ];
@@ -38,7 +46,7 @@ fn rotation_under_fire(hands: Hands<'static>) -> (Arc<Records>, Vec<bool>) {
     })
 }
 
-fn evidence(records: &Records, fault: u32, step: Step) -> String {
+pub fn evidence(records: &Records, fault: u32, step: Step) -> String {
     let said = records.of(fault);
     let found = said.iter().find(|(of, _)| *of == step);
     found.unwrap_or_else(|| panic!("{said:#?}")).1.clone()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use elle_rs::history::{Event, FaultStep, Op};
 use keyquake_audit::{Answered, Canaries, Canary, MayStand, NodeDisks, Subject};
-use keyquake_nemesis::{Call, CallRequest, Details};
+use keyquake_nemesis::{Call, CallRequest, Details, is_struck};
 use keyquake_results::RunFolder;
 use keyquake_systems::SystemName;
 use keyquake_systems::elastickv::encryption::KeyFiles;
@@ -66,11 +66,8 @@ fn answered(run: &RunFolder) -> anyhow::Result<Answered> {
 /// in the clear where it reaches.
 fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
     // The answer of a call that was hit in flight may be lost, and the cutover with it: only one
-    // that nothing hit is known to be in force.
-    let was_hit = |number: usize| {
-        let next = plan.faults.get(number + 1);
-        next.is_some_and(|next| next.during.is_some())
-    };
+    // that nothing can have hit is known to be in force.
+    let was_hit = |number: usize| is_struck(&plan.faults, number);
     let cutover = |call| {
         let effective = events.iter().find_map(|event| match event {
             Event::Fault(fault) if fault.step == FaultStep::Effective => {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::stage::Stage;
 use crate::progress::{Moment, Progress};
-use crate::wiring::{Asked, Expected, Hands, HistorySink};
+use crate::wiring::{Asked, Expected, Hands, HistorySink, Watch};
 
 /// How long all keys may take to be read back at the end.
 const FINAL_WITHIN: Duration = Duration::from_secs(15);
@@ -142,6 +142,7 @@ async fn main_phase(
         system: stage.system.clone(),
         specs: stage.specs.clone(),
     };
+    let watcher = Watch::of(stage.recorder.clone(), &stage.specs);
     let sink = HistorySink(stage.recorder.clone());
     let active = ActiveFaults::default();
     let shown = tokio::spawn(show(stage, active.clone(), leader));
@@ -160,6 +161,7 @@ async fn main_phase(
             health: &asked,
             operator: hands,
             rollout,
+            watcher: &watcher,
         },
         &sink,
         &active,
@@ -271,10 +273,15 @@ fn show(
         let name = |node: u16| ids.get(usize::from(node)).cloned().unwrap_or_default();
         loop {
             tokio::time::sleep(progress.0.interval()).await;
-            let fault = active.now().first().map(|fault| {
-                let nodes: Vec<_> = fault.nodes.iter().map(|node| name(*node)).collect();
-                format!("{} {}", fault.title, nodes.join(" "))
-            });
+            let faults: Vec<_> = active
+                .now()
+                .iter()
+                .map(|fault| {
+                    let nodes: Vec<_> = fault.nodes.iter().map(|node| name(*node)).collect();
+                    format!("{} {}", fault.title, nodes.join(" "))
+                })
+                .collect();
+            let fault = Some(faults.join(", ")).filter(|faults| !faults.is_empty());
             progress.0.show(&Moment {
                 elapsed: began.elapsed(),
                 live: recorder.snapshot(),

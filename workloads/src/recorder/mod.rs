@@ -9,7 +9,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -111,6 +111,7 @@ struct Shared {
     live: Mutex<live::Counters>,
     start: Instant,
     next_process: AtomicU32,
+    completed: AtomicU64,
     failure: watch::Sender<Option<RecordError>>,
     thread: Mutex<Option<JoinHandle<io::Result<u64>>>>,
     summary: Mutex<Option<Summary>>,
@@ -167,6 +168,7 @@ impl Recorder {
             live: Mutex::default(),
             start,
             next_process: AtomicU32::new(0),
+            completed: AtomicU64::new(0),
             failure: watch::Sender::new(None),
             thread: Mutex::new(None),
             summary: Mutex::new(None),
@@ -238,6 +240,7 @@ impl Recorder {
                 error,
             })
         })?;
+        self.shared.completed.fetch_add(1, Ordering::Relaxed);
         let latency_ns = time_ns - invocation.time_ns;
         lock(&self.shared.live).completed(invocation.workload, name, kind, latency_ns);
         Ok(index)
@@ -312,6 +315,11 @@ impl Recorder {
     /// Takes note of how late an operation was sent, beside its due time.
     pub(crate) fn late(&self, workload: u16, lag: Duration) {
         lock(&self.shared.live).late(workload, lag);
+    }
+
+    /// How many operations were completed so far, however they ended. Cheap: may be asked often.
+    pub fn completed(&self) -> u64 {
+        self.shared.completed.load(Ordering::Relaxed)
     }
 
     /// Counters and latencies of this moment.

@@ -13,7 +13,7 @@ use elastickv_wire::rotate_dek_request::Purpose as WirePurpose;
 use elastickv_wire::{
     BootstrapEncryptionRequest, CapabilityReport, Empty, EnableRaftEnvelopeRequest,
     EnableRaftEnvelopeResponse, EnableStorageEnvelopeRequest, EnableStorageEnvelopeResponse,
-    RaftAdminConfigurationRequest, RaftAdminState, RaftAdminStatusRequest,
+    RaftAdminConfigurationRequest, RaftAdminState, RaftAdminStatusRequest, RaftAdminStatusResponse,
     RegisterEncryptionWriterRequest, ResyncSidecarRequest, ResyncSidecarResponse, RotateDekRequest,
     SidecarStateReport, WriterRegistryEntry,
 };
@@ -87,6 +87,19 @@ pub struct RaftView {
     pub commit_index: u64,
     /// Its applied index.
     pub applied_index: u64,
+}
+
+impl From<RaftAdminStatusResponse> for RaftView {
+    fn from(status: RaftAdminStatusResponse) -> Self {
+        Self {
+            leads: status.state() == RaftAdminState::Leader,
+            leader_id: status.leader_id,
+            leader_address: status.leader_address,
+            term: status.term,
+            commit_index: status.commit_index,
+            applied_index: status.applied_index,
+        }
+    }
 }
 
 /// Told when a call that changes something is on its way, and when it no longer is.
@@ -304,14 +317,7 @@ impl AdminClient {
                 client.status(RaftAdminStatusRequest {}).await
             })
             .await?;
-        Ok(RaftView {
-            leads: status.state() == RaftAdminState::Leader,
-            leader_id: status.leader_id,
-            leader_address: status.leader_address,
-            term: status.term,
-            commit_index: status.commit_index,
-            applied_index: status.applied_index,
-        })
+        Ok(status.into())
     }
 
     /// The cluster's members, voters and learners, as the node knows them.

@@ -5,6 +5,7 @@
 //! that knows only the contract.
 
 mod admin;
+mod asking;
 mod caller;
 mod compose;
 pub(super) mod files;
@@ -16,6 +17,7 @@ mod request;
 use keyquake_formats::{keys, node_id as ids, sidecar};
 
 pub use admin::{AdminClient, Bootstrap, CallWatch, Member, Proposer, RaftView, Rotation};
+pub use asking::{Asking, Given};
 pub use caller::{Caller, Order};
 pub use elastickv_wire::{
     CapabilityReport, EnableRaftEnvelopeResponse, EnableStorageEnvelopeResponse,
