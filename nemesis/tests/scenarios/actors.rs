@@ -258,18 +258,19 @@ impl Watcher for Watch {
     }
 }
 
-/// Keeps records, and tells when the last step changes.
+/// Keeps records, and tells once something has taken effect.
 pub struct Records {
     all: Mutex<Vec<FaultRecord>>,
     pub outcomes: Mutex<Vec<OutcomeRecord>>,
-    last: watch::Sender<Option<Step>>,
+    effective: watch::Sender<bool>,
 }
 
 impl FaultSink for Records {
     fn record(&self, record: FaultRecord) {
-        let step = record.step;
+        let effective = record.step == Step::Effective;
         self.all.lock().unwrap().push(record);
-        self.last.send_replace(Some(step));
+        // Steps are over as soon as they are effective, so this must not be forgotten.
+        self.effective.send_modify(|so_far| *so_far |= effective);
     }
 
     fn outcome(&self, record: OutcomeRecord) {
@@ -284,15 +285,13 @@ impl Records {
         Arc::new(Self {
             all: Mutex::new(Vec::new()),
             outcomes: Mutex::default(),
-            last: watch::Sender::new(None),
+            effective: watch::Sender::new(false),
         })
     }
 
     pub async fn until_effective(&self) {
-        let mut last = self.last.subscribe();
-        last.wait_for(|&step| step == Some(Step::Effective))
-            .await
-            .unwrap();
+        let mut effective = self.effective.subscribe();
+        effective.wait_for(|&effective| effective).await.unwrap();
     }
 
     pub fn steps(&self) -> Vec<Step> {
