@@ -8,6 +8,7 @@ mod cut_short;
 mod docker;
 mod docs;
 mod encrypted;
+mod moments;
 mod programs;
 mod seeded_bugs;
 mod stored;

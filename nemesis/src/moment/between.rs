@@ -6,8 +6,10 @@ use super::watch::{Asked, Reached, answers_now};
 use super::{Question, Watcher};
 use crate::in_flight::InFlight;
 
-/// How long after a round of answers the next one is asked for.
-const ASK_EVERY: Duration = Duration::from_millis(1);
+/// Members are a few milliseconds apart, so this long after the call was sent one round of
+/// answers follows the other; then there is this time between them.
+const HURRY: Duration = Duration::from_secs(1);
+const THEN_EVERY: Duration = Duration::from_millis(2);
 
 pub(super) struct Between<'a> {
     pub(super) watcher: &'a dyn Watcher,
@@ -81,7 +83,10 @@ impl Between<'_> {
                 }
                 (true, _) => {}
             }
-            tokio::time::sleep(ASK_EVERY).await;
+            match now < sent + HURRY {
+                true => tokio::task::yield_now().await,
+                false => tokio::time::sleep(THEN_EVERY).await,
+            }
         }
     }
 
