@@ -121,7 +121,7 @@ impl Touch {
     /// What an entry touches that is aimed at these nodes.
     pub(crate) fn of(planned: &PlannedFault, nodes: &[u16]) -> Self {
         match planned.fault {
-            FaultName::Admin => Touch::Nothing,
+            FaultName::Admin | FaultName::Transfer => Touch::Nothing,
             fault if fault.info().needs_links => Touch::Links,
             _ => Touch::Nodes(nodes.to_vec()),
         }
