@@ -162,8 +162,14 @@ pub trait Operator: std::marker::Send + Sync {
     /// Keeps a copy of the data and sidecar of a node that is down.
     fn save(&self, node: &NodeSpec) -> Result<String, String>;
 
-    /// Changes the files of a node that is down; gives what was done to which file.
-    fn tamper(&self, node: &NodeSpec, what: Tamper) -> Result<String, String>;
+    /// Changes the files of a node that is down, in this order; gives what was done to which
+    /// file. `from` is the node whose saved disk a clone is.
+    fn tamper(
+        &self,
+        node: &NodeSpec,
+        what: &[Tamper],
+        from: Option<u16>,
+    ) -> Result<Vec<String>, String>;
 
     /// A digest of all that a later start of a node that is down reads and a refused start must
     /// leave alone: the folder of its sidecar, byte for byte.

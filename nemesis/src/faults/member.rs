@@ -70,7 +70,7 @@ impl Member {
             if self.change == MemberChange::Remove {
                 return answer;
             }
-            if let Err(error) = stage.operator.tamper(spec, Tamper::DataWiped) {
+            if let Err(error) = stage.operator.tamper(spec, &[Tamper::DataWiped], None) {
                 return failed(error);
             }
         }

@@ -15,6 +15,10 @@ use crate::rollout::{Members, Must, Turn, must_end};
 const HALT_WITHIN: Duration = Duration::from_secs(15);
 /// How long a member that may halt is looked at.
 const LOOK: Duration = Duration::from_millis(300);
+/// How often a log is read meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long a process that has halted may take to end.
+const ZOMBIE_AFTER: Duration = Duration::from_secs(3);
 /// How long the last words of a process may take to reach its log.
 const WORDS_WITHIN: Duration = Duration::from_millis(700);
 
@@ -71,21 +75,18 @@ impl Stage<'_> {
             }
             let (name, has_to) = (self.cluster.id(node), must_end(may));
             let until = begun + if has_to { HALT_WITHIN } else { LOOK };
-            let ended = tokio::time::timeout_at(until.into(), self.cluster.wait_exit(node)).await;
-            let (observed, evidence) = match ended {
-                Ok(Ok(ending)) => {
-                    let words = self.last_words(node, from.get(&node).copied()).await;
+            let log = from.get(&node).copied().unwrap_or(0);
+            let (observed, evidence) = match self.ends(node, log, until).await {
+                Ok(Some((how, words))) => {
                     let said = words
                         .as_ref()
-                        .map_or("it said nothing", |words| &words.line);
-                    (
-                        ended_as(words.as_ref(), true),
-                        format!("{name} {ending}: {said}"),
-                    )
+                        .map_or("it said nothing of why", |words| &words.line);
+                    let observed = ended_as(words.as_ref(), true);
+                    (observed, format!("{name} {how}: {said}"))
                 }
-                Ok(Err(error)) => (Outcome::Unknown, error.to_string()),
-                Err(_) if !has_to => continue,
-                Err(_) => (
+                Err(error) => (Outcome::Unknown, error),
+                Ok(None) if !has_to => continue,
+                Ok(None) => (
                     Outcome::Serves,
                     format!("{name} was still up {} s later", HALT_WITHIN.as_secs()),
                 ),
@@ -103,6 +104,47 @@ impl Stage<'_> {
             seen.insert(node, observed);
         }
         (seen, told)
+    }
+
+    /// Waits until a node ends, or says that it has halted: builds there were stay up as they halt,
+    /// and apply nothing more. `None` if it did neither.
+    pub(super) async fn ends(
+        &self,
+        node: u16,
+        log: u64,
+        until: Instant,
+    ) -> Result<Option<(String, Option<LastWords>)>, String> {
+        let mut exit = std::pin::pin!(self.cluster.wait_exit(node));
+        loop {
+            let look = until.min(Instant::now() + LOOK_AGAIN);
+            match tokio::time::timeout_at(look.into(), &mut exit).await {
+                Ok(Ok(ending)) => {
+                    let words = self.last_words(node, Some(log)).await;
+                    return Ok(Some((ending.to_string(), words)));
+                }
+                Ok(Err(error)) => return Err(error.to_string()),
+                Err(_) => {}
+            }
+            let spec = self.cluster.spec(node).await;
+            let spec = spec.map_err(|error| error.to_string())?;
+            let words = self.operator.last_words(&spec, log);
+            // What halts and is about to end gets the time to.
+            if let Some(words) = words.filter(|words| words.halted) {
+                let grace = Instant::now() + ZOMBIE_AFTER;
+                return Ok(Some(
+                    match tokio::time::timeout_at(grace.into(), &mut exit).await {
+                        Ok(Ok(ending)) => (ending.to_string(), Some(words)),
+                        _ => (
+                            "has halted, and its process stays up".to_owned(),
+                            Some(words),
+                        ),
+                    },
+                ));
+            }
+            if Instant::now() >= until {
+                return Ok(None);
+            }
+        }
     }
 
     /// Why a node's process ended by itself. What it wrote last may still be on its way.

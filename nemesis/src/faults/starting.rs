@@ -66,9 +66,10 @@ impl Start<'_> {
             done.push(saved.map_err(|error| format!("{name} could not be saved: {error}"))?);
             stage.rollout.saved(node);
         }
-        for &tamper in self.tampers {
-            let did = stage.operator.tamper(&spec, tamper);
-            done.push(did.map_err(|error| format!("{name}: {tamper} was not done: {error}"))?);
+        if !self.tampers.is_empty() {
+            let from = stage.rollout.last_saved_beside(node);
+            let did = stage.operator.tamper(&spec, self.tampers, from);
+            done.extend(did.map_err(|error| format!("{name} was not tampered with: {error}"))?);
         }
         let disk = stage.operator.fingerprint(&spec);
         let begun = Instant::now();
@@ -164,15 +165,19 @@ impl Start<'_> {
                 }
             };
         }
-        match tokio::time::timeout(END_WITHIN, stage.cluster.wait_exit(node)).await {
-            Ok(ending) => {
-                let ending = ending.map_err(|error| error.to_string());
-                self.ended(stage, ending, true, log).await
+        match stage.ends(node, log, Instant::now() + END_WITHIN).await {
+            Ok(Some((how, words))) => {
+                let line = words
+                    .as_ref()
+                    .map_or("it said nothing of why", |words| &words.line);
+                let said = format!("served, but then {how}: {line}");
+                (ended_as(words.as_ref(), true), said)
             }
-            Err(_) => (
+            Ok(None) => (
                 Outcome::Serves,
                 format!("{serves}, and still {} s later", END_WITHIN.as_secs()),
             ),
+            Err(error) => (Outcome::Unknown, error),
         }
     }
 

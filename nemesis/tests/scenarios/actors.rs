@@ -181,7 +181,7 @@ impl Operator for Hands<'_> {
         Err("nothing is kept here".to_owned())
     }
 
-    fn tamper(&self, _: &NodeSpec, _: Tamper) -> Result<String, String> {
+    fn tamper(&self, _: &NodeSpec, _: &[Tamper], _: Option<u16>) -> Result<Vec<String>, String> {
         Err("nothing is changed here".to_owned())
     }
 

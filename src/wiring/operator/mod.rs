@@ -1,6 +1,7 @@
 //! The operator's hands of the nemesis, on the store under test.
 
 mod call;
+mod files;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use keyquake_nemesis::{
     Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome, Release,
     Roll, Setup, Switch, Tamper,
 };
+use keyquake_systems::elastickv::disk::Disk;
 use keyquake_systems::{NodeChange, System, SystemName};
 
 use super::programs::Expected;
@@ -96,20 +98,25 @@ impl Operator for Hands {
         NOT_BUILT
     }
 
-    fn save(&self, _: &NodeSpec) -> Result<String, String> {
-        Err("not built yet".to_owned())
+    fn save(&self, node: &NodeSpec) -> Result<String, String> {
+        Disk::of(node).save()
     }
 
-    fn tamper(&self, _: &NodeSpec, _: Tamper) -> Result<String, String> {
-        Err("not built yet".to_owned())
+    fn tamper(
+        &self,
+        node: &NodeSpec,
+        what: &[Tamper],
+        from: Option<u16>,
+    ) -> Result<Vec<String>, String> {
+        files::tamper(node, what, from)
     }
 
-    fn fingerprint(&self, _: &NodeSpec) -> Result<String, String> {
-        Err("not built yet".to_owned())
+    fn fingerprint(&self, node: &NodeSpec) -> Result<String, String> {
+        Disk::of(node).fingerprint()
     }
 
-    fn last_words(&self, _: &NodeSpec, _: u64) -> Option<LastWords> {
-        None
+    fn last_words(&self, node: &NodeSpec, from: u64) -> Option<LastWords> {
+        files::words(node, from)
     }
 }
 
