@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use crate::cgroup::Allowance;
 use crate::journal::{Journal, JournalError, UndoId};
 use crate::matrix::Matrix;
 use crate::network::{Capabilities, LinkRule, Network, NetworkError};
@@ -241,6 +242,40 @@ impl Cluster {
     /// When it isn't up.
     pub async fn running(&self, node: u16) -> Result<Running, ClusterError> {
         Ok(self.runtime.running(self.id(node)).await?)
+    }
+
+    /// Gives a node so many processor cores, or all of them again; see [`Runtime::limit_cpu`].
+    ///
+    /// # Errors
+    /// When it can't be limited.
+    pub async fn limit_cpu(
+        &self,
+        node: u16,
+        cores: Option<f64>,
+    ) -> Result<Option<f64>, ClusterError> {
+        let node = self.node(node)?.lock().await;
+        Ok(self.runtime.limit_cpu(&node.spec.id, cores).await?)
+    }
+
+    /// Gives a node so many bytes of memory, or all again; see [`Runtime::limit_memory`].
+    ///
+    /// # Errors
+    /// When it can't be limited.
+    pub async fn limit_memory(
+        &self,
+        node: u16,
+        bytes: Option<u64>,
+    ) -> Result<Option<u64>, ClusterError> {
+        let node = self.node(node)?.lock().await;
+        Ok(self.runtime.limit_memory(&node.spec.id, bytes).await?)
+    }
+
+    /// What a node may use, and what came of that.
+    ///
+    /// # Errors
+    /// When nobody counts it.
+    pub async fn allowance(&self, node: u16) -> Result<Allowance, ClusterError> {
+        Ok(self.runtime.allowance(self.id(node)).await?)
     }
 
     /// How a node is now.

@@ -15,6 +15,7 @@
 //! Nothing of this outlives the suite, whatever kills it: nodes die with the
 //! thread that forked them, and namespaces are held by file descriptors only.
 
+mod cgroup;
 mod cluster;
 pub mod journal;
 mod matrix;
@@ -23,6 +24,7 @@ mod runtime;
 mod spec;
 mod status;
 
+pub use cgroup::{Allowance, CgroupError, Groups};
 pub use cluster::{Cluster, ClusterError};
 pub use matrix::Matrix;
 pub use network::{

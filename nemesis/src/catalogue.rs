@@ -28,6 +28,10 @@ pub enum FaultName {
     Restart,
     /// `crash-loop`
     CrashLoop,
+    /// `slow-cpu`
+    SlowCpu,
+    /// `memory-limit`
+    MemoryLimit,
     /// `roll`
     Roll,
     /// `admin`
@@ -61,7 +65,7 @@ pub struct FaultInfo {
 }
 
 /// Every fault, in the order of [`FaultName`].
-static CATALOGUE: [FaultInfo; 13] = [
+static CATALOGUE: [FaultInfo; 15] = [
     faults::kill::INFO,
     faults::pause::INFO,
     faults::partition_one::INFO,
@@ -70,6 +74,8 @@ static CATALOGUE: [FaultInfo; 13] = [
     faults::partition_one_way::INFO,
     faults::restart::INFO,
     faults::crash_loop::INFO,
+    faults::slow_cpu::INFO,
+    faults::memory_limit::INFO,
     faults::roll::INFO,
     faults::admin::INFO,
     faults::member::INFO,
@@ -95,7 +101,7 @@ fn known() -> String {
 
 impl FaultName {
     /// All of them.
-    pub const ALL: [FaultName; 13] = [
+    pub const ALL: [FaultName; 15] = [
         FaultName::Kill,
         FaultName::Pause,
         FaultName::PartitionOne,
@@ -104,6 +110,8 @@ impl FaultName {
         FaultName::PartitionOneWay,
         FaultName::Restart,
         FaultName::CrashLoop,
+        FaultName::SlowCpu,
+        FaultName::MemoryLimit,
         FaultName::Roll,
         FaultName::Admin,
         FaultName::Member,
@@ -122,6 +130,8 @@ impl FaultName {
             FaultName::PartitionOneWay => "partition-one-way",
             FaultName::Restart => "restart",
             FaultName::CrashLoop => "crash-loop",
+            FaultName::SlowCpu => "slow-cpu",
+            FaultName::MemoryLimit => "memory-limit",
             FaultName::Roll => "roll",
             FaultName::Admin => "admin",
             FaultName::Member => "member",
@@ -138,6 +148,17 @@ impl FaultName {
     /// Whether it can be done on a network.
     pub fn possible_on(self, network: &NetworkKind) -> bool {
         !self.info().needs_links || network.capabilities().links
+    }
+
+    /// Whether nodes that are processes need control groups for it.
+    pub fn needs_groups(self) -> bool {
+        matches!(self, FaultName::SlowCpu | FaultName::MemoryLimit)
+    }
+
+    /// Whether it is drawn only where it was asked for by name: it may take a node down that
+    /// did nothing wrong.
+    pub fn only_by_name(self) -> bool {
+        self == FaultName::MemoryLimit
     }
 
     /// The faults that a word of the command line means: a name, or a family
@@ -231,8 +252,8 @@ mod tests {
         assert_eq!(
             error,
             "there is no fault `kil`; there are kill, pause, partition-one, partition-halves, \
-             partition-majority-ring, partition-one-way, restart, crash-loop, roll, admin, member, \
-             transfer, save"
+             partition-majority-ring, partition-one-way, restart, crash-loop, slow-cpu, \
+             memory-limit, roll, admin, member, transfer, save"
         );
         assert!(FaultName::family("").is_err());
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use keyquake_cluster::{NetworkKind, NetworkMode};
+use keyquake_cluster::{Groups, NetworkKind, NetworkMode};
 use keyquake_nemesis::{Details, FaultName, PlannedFault};
 use keyquake_rollout::FlagChange;
 use keyquake_systems::SystemName;
@@ -91,10 +91,18 @@ impl Plan {
             .seed
             .unwrap_or_else(|| u64::from(rand::random::<u32>()));
         let links = network.is_none_or(|network| network.capabilities().links);
+        let groups = match network {
+            Some(NetworkKind::Namespace | NetworkKind::Loopback { .. }) => {
+                Groups::possible().is_ok()
+            }
+            Some(NetworkKind::Container { .. }) | None => true,
+        };
         let enabled = match shape.faults.as_slice() {
             [] => FaultName::ALL
                 .into_iter()
-                .filter(|fault| !fault.info().step && (links || !fault.info().needs_links))
+                .filter(|fault| !fault.info().step && !fault.only_by_name())
+                .filter(|fault| links || !fault.info().needs_links)
+                .filter(|fault| groups || !fault.needs_groups())
                 .collect(),
             named => fault_names(named)?,
         };
@@ -180,6 +188,13 @@ impl Plan {
         self.faults
             .iter()
             .any(|planned| planned.fault.info().needs_links)
+    }
+
+    /// Whether some fault of the plan limits what a node may use.
+    pub fn needs_groups(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|planned| planned.fault.needs_groups())
     }
 
     /// Says where the plan runs, whatever it said itself.

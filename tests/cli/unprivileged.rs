@@ -19,15 +19,24 @@ fn nobody_can_run_the_main_job() {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))
             .expect("a mode for all");
     }
-    let output = std::process::Command::new("setpriv")
-        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-        .arg(&own)
-        .args(["run", "--seed", "2", "--time", "8s"])
-        .env("KEYQUAKE_RESULTS", scene.dir.path().join("runs"))
-        .current_dir(scene.dir.path())
-        .output()
-        .expect("setpriv (of util-linux) runs");
-    let said = Said::of(output);
+    let as_nobody = |words: &[&str]| {
+        let output = std::process::Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&own)
+            .args(words)
+            .env("KEYQUAKE_RESULTS", scene.dir.path().join("runs"))
+            .current_dir(scene.dir.path())
+            .output()
+            .expect("setpriv (of util-linux) runs");
+        Said::of(output)
+    };
+    // What nobody may not do is refused when it is asked for, and else not drawn.
+    let refused = as_nobody(&["run", "--seed", "2", "--faults", "memory-limit"]);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    for word in ["control groups", "--runtime docker", "leave slow-cpu"] {
+        assert!(refused.stderr.contains(word), "{}", refused.stderr);
+    }
+    let said = as_nobody(&["run", "--seed", "2", "--time", "8s"]);
     assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
     let info = std::fs::read_to_string(scene.run_folder().join("run.json")).expect("run.json");
     // Either is fine, as long as it says which, and what loopback costs.

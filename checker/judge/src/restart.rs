@@ -8,8 +8,10 @@ use crate::judgement::InvariantVerdict;
 use crate::rollout::{RESTART as ID, Tally};
 use crate::run::{Run, count, inconclusive, valid, violated};
 
-/// The faults that end a node, or may, and start it again.
+/// The faults that end a node and start it again.
 const ENDS: [&str; 3] = ["kill", "restart", "crash-loop"];
+/// The faults that may; their nodes have to serve again, too.
+const MAY_END: [&str; 1] = ["memory-limit"];
 
 pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
     if run.events.is_empty() {
@@ -29,19 +31,23 @@ pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
                     words::time(exit.time_ns)
                 ),
             )),
-            Event::Fault(fault) if ENDS.contains(&fault.name.as_str()) => match fault.step {
-                FaultStep::Healed => restarts += 1,
-                FaultStep::HealFailed => findings.push(finding(
-                    "failed-restart",
-                    format!(
-                        "after {} (fault {}) the node did not come back by {}: {}",
-                        fault.name,
-                        fault.fault,
-                        words::time(fault.time_ns),
-                        fault.evidence
-                    ),
-                )),
-                FaultStep::Armed | FaultStep::Effective | FaultStep::Ineffective => {}
+            Event::Fault(fault) => match fault.step {
+                FaultStep::Healed if ENDS.contains(&fault.name.as_str()) => restarts += 1,
+                FaultStep::HealFailed
+                    if ENDS.iter().chain(&MAY_END).any(|name| *name == fault.name) =>
+                {
+                    findings.push(finding(
+                        "failed-restart",
+                        format!(
+                            "after {} (fault {}) the node did not come back by {}: {}",
+                            fault.name,
+                            fault.fault,
+                            words::time(fault.time_ns),
+                            fault.evidence
+                        ),
+                    ))
+                }
+                _ => {}
             },
             _ => {}
         }

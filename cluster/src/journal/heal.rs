@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::owner::Life;
 use super::{FORMAT, Line, NODE_VARIABLE, Owner, RUN_VARIABLE, Undo, UndoId};
+use crate::cgroup;
 use crate::runtime::proc;
 
 /// How long a killed process may take to vanish.
@@ -209,10 +210,11 @@ fn undo_all(
         run: run.to_owned(),
         ..HealedRun::default()
     };
-    let mut nodes = Vec::new();
+    let (mut nodes, mut groups) = (Vec::new(), Vec::new());
     for what in contents.open.into_values() {
         match what {
             Undo::Process { node } => nodes.push(node),
+            Undo::Cgroup { path } => groups.push(path),
             other => undo_elsewhere(&contents.marker, &other, undoers, &mut healed),
         }
     }
@@ -224,6 +226,9 @@ fn undo_all(
     let wanted =
         |node: &str| !contents.unreadable.is_empty() || nodes.iter().any(|known| known == node);
     kill_marked(&contents.marker, wanted, &mut healed)?;
+    for path in groups {
+        remove_group(&path, &contents.marker, &mut healed);
+    }
     for line in contents.unknown {
         healed.failed.push(format!(
             "{line}: of a kind that this version doesn't know; heal with the version that wrote it"
@@ -238,6 +243,20 @@ fn undo_all(
             .push(format!("the journal {} itself: {error}", path.display()));
     }
     Ok(healed)
+}
+
+/// Removes control groups, which must be empty by now.
+fn remove_group(path: &Path, marker: &str, healed: &mut HealedRun) {
+    let line = format!("control groups in {}", path.display());
+    if !cgroup::belongs_to(path, marker) {
+        let why = "the folder is not named after the run, so it is left alone";
+        healed.failed.push(format!("{line}: {why}"));
+    } else if path.exists() {
+        match cgroup::remove(path) {
+            Ok(()) => healed.undone.push(line),
+            Err(error) => healed.failed.push(format!("{line}: {error}")),
+        }
+    }
 }
 
 /// Lets whoever knows how undo a thing.

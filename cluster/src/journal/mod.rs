@@ -26,7 +26,7 @@ pub const NODE_VARIABLE: &str = "KEYQUAKE_NODE";
 /// The version of the file format, in its first line.
 const FORMAT: u32 = 1;
 
-/// How to undo one thing. Mounts and cgroups will be further kinds.
+/// How to undo one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Undo {
@@ -44,6 +44,11 @@ pub enum Undo {
         engine: String,
         /// The folder of the sockets.
         sockets: PathBuf,
+    },
+    /// Remove the run's control groups, once the processes in them are gone.
+    Cgroup {
+        /// The folder; its name ends with the run's marker.
+        path: PathBuf,
     },
 }
 
@@ -237,6 +242,7 @@ impl std::fmt::Display for Undo {
         match self {
             Undo::Process { node } => write!(f, "processes of {node}"),
             Undo::Containers { engine, .. } => write!(f, "containers and networks of {engine}"),
+            Undo::Cgroup { path } => write!(f, "control groups in {}", path.display()),
         }
     }
 }
@@ -319,6 +325,11 @@ mod tests {
         };
         let text =
             r#"{"kind":"containers","engine":"unix:///var/run/docker.sock","sockets":"/r/agents"}"#;
+        assert_eq!(serde_json::to_string(&what).unwrap(), text);
+        let what = Undo::Cgroup {
+            path: "/sys/fs/cgroup/memory/keyquake-r@1-2".into(),
+        };
+        let text = r#"{"kind":"cgroup","path":"/sys/fs/cgroup/memory/keyquake-r@1-2"}"#;
         assert_eq!(serde_json::to_string(&what).unwrap(), text);
     }
 }

@@ -1,5 +1,6 @@
 //! What runs a node: a process, or a container (that is another crate's).
 
+mod checks;
 mod log;
 pub(crate) mod proc;
 mod process;
@@ -12,12 +13,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use nix::sys::signal::Signal;
 
+use crate::cgroup::Allowance;
 use crate::journal::Undo;
 use crate::spec::NodeSpec;
 use crate::status::{Ending, NodeStatus};
+pub use checks::check_directory;
 pub use log::{LINE_BYTES_MAX, NodeLog};
 pub use proc::{ThreadCensus, census_of_others};
-pub use process::{ProcessRuntime, check_directory};
+pub use process::ProcessRuntime;
 pub use tail::LogTail;
 
 /// How long a signal's effect is waited for. A thread deep in the disk's queue
@@ -119,6 +122,40 @@ pub trait Runtime: Send + Sync {
     /// When it was never started.
     async fn wait_exit(&self, node: &str) -> Result<Ending, RuntimeError>;
 
+    /// Gives a node so many processor cores (0.1 is a tenth of one), or all of them again; gives
+    /// what was read back then. The limit stays when the node is started again.
+    ///
+    /// # Errors
+    /// When this runtime can't, or it is refused.
+    async fn limit_cpu(
+        &self,
+        node: &str,
+        _cores: Option<f64>,
+    ) -> Result<Option<f64>, RuntimeError> {
+        Err(no_limits(node))
+    }
+
+    /// Gives a node so many bytes of memory, or all of it again; gives what was read back then.
+    /// The limit stays when the node is started again.
+    ///
+    /// # Errors
+    /// When this runtime can't, or it is refused (less than it already uses, for one).
+    async fn limit_memory(
+        &self,
+        node: &str,
+        _bytes: Option<u64>,
+    ) -> Result<Option<u64>, RuntimeError> {
+        Err(no_limits(node))
+    }
+
+    /// What a node may use, and what came of that.
+    ///
+    /// # Errors
+    /// When this runtime can't limit it, or it was never started.
+    async fn allowance(&self, node: &str) -> Result<Allowance, RuntimeError> {
+        Err(no_limits(node))
+    }
+
     /// That a signal did nothing, with how the node is instead.
     #[doc(hidden)]
     fn no_effect(&self, node: &str, signal: Signal, seen: &str) -> RuntimeError {
@@ -128,6 +165,12 @@ pub trait Runtime: Send + Sync {
             seconds: EFFECT_SECONDS,
             seen: format!("it is {}{seen}", self.status(node)),
         }
+    }
+}
+
+fn no_limits(node: &str) -> RuntimeError {
+    RuntimeError::NoGroup {
+        node: node.to_owned(),
     }
 }
 
@@ -243,6 +286,22 @@ pub enum RuntimeError {
         what: &'static str,
         /// The engine's answer.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A limit was asked for, and there is nothing to limit by.
+    #[error("{node} can't be limited: it has no control group of its own")]
+    NoGroup {
+        /// The node.
+        node: String,
+    },
+    /// Something of its control group was refused.
+    #[error("failed to {what} {node}: {source}")]
+    Group {
+        /// The node.
+        node: String,
+        /// What was being done.
+        what: &'static str,
+        /// What was refused.
+        source: crate::cgroup::CgroupError,
     },
     /// A signal was sent, and its effect did not come.
     #[error("{node} was sent {signal}, but {seconds} s later {seen}")]

@@ -1,11 +1,10 @@
 //! Nodes as child processes of the suite.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,17 +15,21 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{AccessFlags, Pid, access};
+use nix::unistd::Pid;
 use tokio::sync::watch;
 
+use super::checks::{check_directory, check_program, not_started};
 use super::log::NodeLog;
 use super::proc::{self, ThreadCensus};
 use super::spawner::Spawner;
 use super::{EFFECT_SECONDS, Running, Runtime, RuntimeError, done_by};
+use crate::cgroup::{Allowance, CgroupError, Group, Groups};
 use crate::journal::{NODE_VARIABLE, RUN_VARIABLE, Undo};
 use crate::network::Network;
 use crate::spec::NodeSpec;
 use crate::status::{Ending, NodeStatus};
+
+const SIGKILL: i32 = Signal::SIGKILL as i32;
 
 /// Runs nodes as child processes, each in its namespace of `network`.
 ///
@@ -38,6 +41,7 @@ pub struct ProcessRuntime {
     started: Instant,
     spawner: Spawner,
     nodes: Mutex<HashMap<String, Arc<NodeProcess>>>,
+    groups: Option<Arc<Groups>>,
 }
 
 /// One start of one node.
@@ -47,6 +51,9 @@ struct NodeProcess {
     /// with this locked, so that they can never hit a stranger.
     reaped: Mutex<bool>,
     ended: watch::Sender<Option<Ending>>,
+    control: Option<Group>,
+    /// How many of its control group the kernel had killed for their memory when it started.
+    killed_before: Option<u64>,
 }
 
 impl ProcessRuntime {
@@ -62,6 +69,23 @@ impl ProcessRuntime {
             started,
             spawner: Spawner::start()?,
             nodes: Mutex::new(HashMap::new()),
+            groups: None,
+        })
+    }
+
+    /// The same, with each node in a control group of its own, so that it can be limited.
+    pub fn grouped(mut self, groups: Arc<Groups>) -> Self {
+        self.groups = Some(groups);
+        self
+    }
+
+    fn group(&self, node: &str) -> Option<&Group> {
+        self.groups.as_ref()?.of(node)
+    }
+
+    fn limitable(&self, node: &str) -> Result<&Group, RuntimeError> {
+        self.group(node).ok_or_else(|| RuntimeError::NoGroup {
+            node: node.to_owned(),
         })
     }
 
@@ -144,7 +168,12 @@ impl Runtime for ProcessRuntime {
                 source,
             }
         })?;
-        let command = self.command(spec, &program);
+        let mut command = self.command(spec, &program);
+        let control = self.group(&spec.id).cloned();
+        if let Some(control) = &control {
+            let entered = enter(&mut command, control);
+            entered.map_err(grouped(&spec.id, "put into its control group"))?;
+        }
         let spawned = self.spawner.spawn(command).await;
         let mut child = spawned.map_err(|source| not_started(spec, program, source))?;
         let pid = child.id();
@@ -157,6 +186,8 @@ impl Runtime for ProcessRuntime {
             group: Pid::from_raw(pid as i32),
             reaped: Mutex::new(false),
             ended: watch::Sender::new(None),
+            killed_before: control.as_ref().and_then(|group| group.oom_kills().ok()),
+            control,
         });
         self.nodes().insert(spec.id.clone(), Arc::clone(&process));
         let waiting = log.clone();
@@ -224,6 +255,25 @@ impl Runtime for ProcessRuntime {
             .map_or(NodeStatus::NeverStarted, |process| process.status())
     }
 
+    async fn limit_cpu(&self, node: &str, cores: Option<f64>) -> Result<Option<f64>, RuntimeError> {
+        let limited = self.limitable(node)?.limit_cpu(cores);
+        limited.map_err(grouped(node, "limit the processor time of"))
+    }
+
+    async fn limit_memory(
+        &self,
+        node: &str,
+        bytes: Option<u64>,
+    ) -> Result<Option<u64>, RuntimeError> {
+        let limited = self.limitable(node)?.limit_memory(bytes);
+        limited.map_err(grouped(node, "limit the memory of"))
+    }
+
+    async fn allowance(&self, node: &str) -> Result<Allowance, RuntimeError> {
+        let read = self.limitable(node)?.allowance();
+        read.map_err(grouped(node, "read the limits of"))
+    }
+
     async fn wait_exit(&self, node: &str) -> Result<Ending, RuntimeError> {
         let never = || RuntimeError::NotUp {
             node: node.to_owned(),
@@ -274,10 +324,21 @@ impl NodeProcess {
         // What the node had started itself must not outlive it.
         let _ = killpg(self.group, Signal::SIGKILL);
         let ending = child.wait().map_or(Ending::Code(-1), Ending::from);
+        let ending = match ending {
+            Ending::Signal(SIGKILL) if self.was_out_of_memory() => Ending::OutOfMemory,
+            other => other,
+        };
         *reaped = true;
         drop(reaped);
         log.note(&ending.to_string());
         self.ended.send_replace(Some(ending));
+    }
+
+    fn was_out_of_memory(&self) -> bool {
+        let now = self.control.as_ref();
+        let now = now.and_then(|group| group.oom_kills().ok());
+        now.zip(self.killed_before)
+            .is_some_and(|(now, before)| now > before)
     }
 
     fn status(&self) -> NodeStatus {
@@ -297,79 +358,22 @@ impl NodeProcess {
     }
 }
 
-/// Finds the program as the shell would, and says what is wrong with it.
-fn check_program(spec: &NodeSpec) -> Result<PathBuf, RuntimeError> {
-    let program = &spec.launch.program;
-    let not_found = || RuntimeError::ProgramNotFound {
-        node: spec.id.clone(),
-        program: program.clone(),
+/// Lets a command enter its control group before its program begins: what memory it takes is
+/// charged to where it is then.
+fn enter(command: &mut Command, group: &Group) -> Result<(), CgroupError> {
+    let doors = group.doors()?;
+    let enter = move || {
+        for door in &doors {
+            nix::unistd::write(door, b"0")?;
+        }
+        Ok(())
     };
-    if program.components().count() == 1 && !program.is_absolute() {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let places = std::env::split_paths(&path).map(|place| place.join(program));
-        let runs = |place: &PathBuf| place.is_file() && access(place, AccessFlags::X_OK).is_ok();
-        return places.into_iter().find(runs).ok_or_else(not_found);
-    }
-    let refuse = |reason: String| RuntimeError::NotExecutable {
-        node: spec.id.clone(),
-        program: program.clone(),
-        reason,
-    };
-    match fs::metadata(program) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(RuntimeError::ProgramNotFound {
-            node: spec.id.clone(),
-            program: program.clone(),
-        }),
-        Err(error) => Err(refuse(error.to_string())),
-        Ok(meta) if meta.is_dir() => Err(refuse("it is a directory".into())),
-        Ok(_) => match access(program, AccessFlags::X_OK) {
-            Ok(()) => Ok(program.clone()),
-            Err(error) => Err(refuse(error.desc().to_owned())),
-        },
-    }
+    // SAFETY: only system calls on descriptors that were opened before; nothing allocates.
+    unsafe { command.pre_exec(enter) };
+    Ok(())
 }
 
-/// Names what the kernel had against a program that looked right.
-fn not_started(spec: &NodeSpec, program: PathBuf, source: io::Error) -> RuntimeError {
-    let node = spec.id.clone();
-    match source.kind() {
-        // The script's interpreter, since the file itself was seen.
-        ErrorKind::NotFound => RuntimeError::NotExecutable {
-            node,
-            program,
-            reason: "its interpreter or loader is not there".into(),
-        },
-        ErrorKind::PermissionDenied => RuntimeError::NotExecutable {
-            node,
-            program,
-            reason: source.to_string(),
-        },
-        _ => RuntimeError::Io {
-            node,
-            what: "start",
-            source,
-        },
-    }
-}
-
-/// Makes the directory if need be. No probe file is written: a start must leave
-/// a data directory as it was.
-///
-/// # Errors
-/// When it can't be made, or not be written to.
-pub fn check_directory(
-    spec: &NodeSpec,
-    role: &'static str,
-    path: &Path,
-) -> Result<(), RuntimeError> {
-    let refuse = |done, source| RuntimeError::Directory {
-        node: spec.id.clone(),
-        role,
-        path: path.to_owned(),
-        done,
-        source,
-    };
-    fs::create_dir_all(path).map_err(|source| refuse("made", source))?;
-    access(path, AccessFlags::W_OK | AccessFlags::X_OK)
-        .map_err(|error| refuse("written to", error.into()))
+fn grouped(node: &str, what: &'static str) -> impl FnOnce(CgroupError) -> RuntimeError + use<> {
+    let node = node.to_owned();
+    move |source| RuntimeError::Group { node, what, source }
 }

@@ -1,6 +1,7 @@
 //! The cluster against real processes, namespaces and disks.
 
 mod errors;
+mod groups;
 mod healing;
 mod links;
 mod nodes;
@@ -47,8 +48,17 @@ fn main() -> ExitCode {
                 healing::orphan,
             ),
             ("broken_journals_are_said", healing::broken_journals),
+            ("less_processor_time_is_less_work", groups::processor),
+            ("a_node_out_of_memory_is_said_to_be", groups::memory),
+            ("without_a_group_nothing_is_limited", groups::no_groups),
+            ("a_killed_suite_s_groups_are_healed", groups::killed_suite),
+            ("strangers_folders_are_left_alone", groups::strangers),
         ],
         &[
+            ("part_busy", groups::part_busy),
+            ("part_greedy", groups::part_greedy),
+            ("part_grouped_suite", groups::part_grouped_suite),
+            ("part_stranger_run", groups::part_stranger_run),
             ("part_threads", nodes::part_threads),
             ("part_suite", healing::part_suite),
             ("part_dead_run", healing::part_dead_run),

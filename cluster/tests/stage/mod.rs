@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 
 use keyquake_cluster::journal::Journal;
 use keyquake_cluster::{
-    Cluster, Launch, Network, NetworkKind, NetworkMode, NodeAddresses, NodeSpec, ProcessRuntime,
-    enter_own_network, node_name,
+    Cluster, Groups, Launch, Network, NetworkKind, NetworkMode, NodeAddresses, NodeSpec,
+    NodeStatus, ProcessRuntime, enter_own_network, node_name,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 const SCENARIO: &str = "KEYQUAKE_TEST_SCENARIO";
@@ -144,16 +146,39 @@ pub struct Fixture {
     pub cluster: Arc<Cluster>,
     pub journal: Arc<Journal>,
     pub dir: TempDir,
+    groups: Option<Arc<Groups>>,
 }
 
 impl Fixture {
     /// Nodes that all run `launch`, not started yet.
     pub async fn new(kind: &NetworkKind, nodes: u16, launch: Launch) -> Self {
+        Self::with(kind, nodes, launch, |_| None).await
+    }
+
+    /// The same, with a control group for each.
+    pub async fn grouped(kind: &NetworkKind, nodes: u16, launch: Launch) -> Self {
+        let names: Vec<_> = (0..nodes).map(node_name).collect();
+        Self::with(kind, nodes, launch, |journal| {
+            Some(Groups::make(journal, &names).unwrap())
+        })
+        .await
+    }
+
+    async fn with(
+        kind: &NetworkKind,
+        nodes: u16,
+        launch: Launch,
+        groups: impl FnOnce(&Journal) -> Option<Groups>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(Journal::open(&dir.path().join("journal"), "test").unwrap());
         let network = Arc::new(Network::build(kind, nodes).await.unwrap());
-        let runtime =
+        let mut runtime =
             ProcessRuntime::new(Arc::clone(&network), journal.marker(), Instant::now()).unwrap();
+        let groups = groups(&journal).map(Arc::new);
+        if let Some(groups) = &groups {
+            runtime = runtime.grouped(Arc::clone(groups));
+        }
         let specs = (0..nodes)
             .map(|index| spec(dir.path(), kind, index, launch.clone()))
             .collect();
@@ -163,12 +188,16 @@ impl Fixture {
             cluster: Arc::new(cluster),
             journal,
             dir,
+            groups,
         }
     }
 
     /// Stops what runs; the journal must be empty after that.
     pub async fn end(self) {
         self.cluster.shutdown(Duration::from_secs(5)).await.unwrap();
+        if let Some(groups) = &self.groups {
+            groups.clear(&self.journal).unwrap();
+        }
         self.journal.finish().unwrap();
     }
 
@@ -181,6 +210,22 @@ impl Fixture {
                 .join(format!("{}.log", node_name(node))),
         )
         .unwrap_or_default()
+    }
+}
+
+impl Drop for Fixture {
+    /// What a scenario that failed has left.
+    fn drop(&mut self) {
+        if let Some(groups) = self.groups.take() {
+            let nodes = 0..self.cluster.node_count();
+            for pid in nodes.filter_map(|node| match self.cluster.status(node) {
+                NodeStatus::Running { pid } | NodeStatus::Paused { pid } => Some(pid as i32),
+                _ => None,
+            }) {
+                let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            let _ = groups.clear(&self.journal);
+        }
     }
 }
 

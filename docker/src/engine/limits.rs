@@ -3,6 +3,7 @@
 use bollard::models::{ContainerUpdateBody, HostConfig};
 use bollard::query_parameters::StatsOptions;
 use futures_util::StreamExt;
+use keyquake_cluster::Allowance;
 
 use super::{Engine, refused};
 use crate::error::DockerError;
@@ -12,12 +13,18 @@ const PERIOD: i64 = 100_000;
 /// More memory than any machine has: an engine takes no other word for "all of it".
 const ALL_MEMORY: i64 = 1 << 50;
 
+/// How much swap goes with a limit of memory, in bytes: hardly any.
+const SWAP: i64 = 1 << 20;
+/// Version 2 of control groups doesn't tell an engine how often a limit was met, but how many
+/// pages were looked through to stay below it.
+const RECLAIMED: &str = "pgscan";
+
 /// What a container may use; `None` is all there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Limits {
     /// Processor cores.
     pub(crate) cores: Option<f64>,
-    /// Bytes of memory, without any swap beside.
+    /// Bytes of memory, with hardly any swap beside.
     pub(crate) memory: Option<u64>,
 }
 
@@ -34,6 +41,13 @@ impl Limits {
             .map_or(ALL_MEMORY, |bytes| bytes.min(ALL_MEMORY))
     }
 
+    /// Memory and swap together. With as much as memory alone, version 1 of control groups would
+    /// count refusals where no engine shows them.
+    fn with_swap(self) -> i64 {
+        let memory = self.memory();
+        (memory + SWAP).min(ALL_MEMORY)
+    }
+
     /// Puts the limits on a container that is yet to be made.
     pub(super) fn of_new(self, host: &mut HostConfig) {
         if self.cores.is_some() {
@@ -42,7 +56,7 @@ impl Limits {
         }
         if self.memory.is_some() {
             host.memory = Some(self.memory());
-            host.memory_swap = Some(self.memory());
+            host.memory_swap = Some(self.with_swap());
         }
     }
 }
@@ -61,6 +75,51 @@ impl Engine {
         };
         let updated = self.docker.update_container(id, body).await;
         updated.map_err(refused(|| "limit the container's processor time".into()))?;
+        self.cores(id).await
+    }
+
+    /// Sets the memory that a container may use, running or not.
+    pub(crate) async fn limit_memory(&self, id: &str, limits: Limits) -> Result<(), DockerError> {
+        let body = ContainerUpdateBody {
+            memory: Some(limits.memory()),
+            memory_swap: Some(limits.with_swap()),
+            ..Default::default()
+        };
+        let updated = self.docker.update_container(id, body).await;
+        updated.map_err(refused(|| "limit the container's memory".into()))
+    }
+
+    /// What a container may use, and what came of it, since it was started last.
+    pub(crate) async fn allowance(&self, id: &str) -> Result<Allowance, DockerError> {
+        let options = StatsOptions {
+            stream: false,
+            one_shot: true,
+        };
+        let stats = self.docker.stats(id, Some(options)).next().await;
+        let stats = stats
+            .transpose()
+            .map_err(refused(|| "look at what the container uses".into()))?
+            .unwrap_or_default();
+        let throttling = stats.cpu_stats.and_then(|cpu| cpu.throttling_data);
+        let memory = stats.memory_stats.unwrap_or_default();
+        let limit = memory.limit.filter(|&bytes| bytes < ALL_MEMORY as u64);
+        Ok(Allowance {
+            cores: self.cores(id).await?,
+            throttled: throttling
+                .and_then(|data| data.throttled_periods)
+                .unwrap_or_default(),
+            memory: limit,
+            used: memory.usage.unwrap_or_default(),
+            reached: memory.failcnt.unwrap_or_default()
+                + memory
+                    .stats
+                    .and_then(|counts| counts.get(RECLAIMED).copied())
+                    .unwrap_or_default(),
+        })
+    }
+
+    /// What the engine has on record.
+    async fn cores(&self, id: &str) -> Result<Option<f64>, DockerError> {
         let answer = self.docker.inspect_container(id, None).await;
         let answer = answer.map_err(refused(|| "look at the container's limits".into()))?;
         let host = answer.host_config.unwrap_or_default();
@@ -69,32 +128,6 @@ impl Engine {
         Ok(quota
             .zip(period)
             .map(|(quota, period)| quota as f64 / period as f64))
-    }
-
-    /// Sets the memory that a container may use, and reads back what the kernel gives it now.
-    pub(crate) async fn limit_memory(
-        &self,
-        id: &str,
-        limits: Limits,
-    ) -> Result<Option<u64>, DockerError> {
-        let body = ContainerUpdateBody {
-            memory: Some(limits.memory()),
-            memory_swap: Some(limits.memory()),
-            ..Default::default()
-        };
-        let updated = self.docker.update_container(id, body).await;
-        updated.map_err(refused(|| "limit the container's memory".into()))?;
-        let options = StatsOptions {
-            stream: false,
-            one_shot: true,
-        };
-        let stats = self.docker.stats(id, Some(options)).next().await;
-        let stats = stats
-            .transpose()
-            .map_err(refused(|| "look at the container's memory".into()))?;
-        Ok(stats
-            .and_then(|stats| stats.memory_stats)
-            .and_then(|memory| memory.limit))
     }
 }
 

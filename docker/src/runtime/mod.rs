@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use keyquake_cluster::journal::{NODE_VARIABLE, RUN_VARIABLE, Undo};
 use keyquake_cluster::{
-    EFFECT_SECONDS, Ending, NodeLog, NodeSpec, NodeStatus, Running, Runtime, RuntimeError,
-    ThreadCensus, check_directory, done_by,
+    Allowance, EFFECT_SECONDS, Ending, NodeLog, NodeSpec, NodeStatus, Running, Runtime,
+    RuntimeError, ThreadCensus, check_directory, done_by,
 };
 use nix::sys::signal::Signal;
 
@@ -256,6 +256,22 @@ impl Runtime for ContainerRuntime {
             Some(Ok(census)) if census.is_all_stopped() => NodeStatus::Paused { pid },
             _ => NodeStatus::Running { pid },
         }
+    }
+
+    async fn limit_cpu(&self, node: &str, cores: Option<f64>) -> Result<Option<f64>, RuntimeError> {
+        self.set_cores(node, cores).await
+    }
+
+    async fn limit_memory(
+        &self,
+        node: &str,
+        bytes: Option<u64>,
+    ) -> Result<Option<u64>, RuntimeError> {
+        self.set_memory(node, bytes).await
+    }
+
+    async fn allowance(&self, node: &str) -> Result<Allowance, RuntimeError> {
+        self.read_allowance(node).await
     }
 
     async fn wait_exit(&self, node: &str) -> Result<Ending, RuntimeError> {

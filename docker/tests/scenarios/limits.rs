@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyquake_cluster::{Ending, NodeStatus};
+use keyquake_cluster::{Ending, NodeStatus, Runtime};
 
 use crate::stage::{Fixture, block_on, until};
 
@@ -16,6 +16,12 @@ pub fn memory() {
         fixture.start(0).await;
         let read = fixture.runtime.limit_memory("n1", Some(MEMORY)).await;
         assert_eq!(read.unwrap(), Some(MEMORY));
+        let mut reached = 0;
+        while fixture.cluster.status(0).is_up() {
+            let seen = fixture.runtime.allowance("n1").await.unwrap();
+            reached = reached.max(seen.reached);
+        }
+        assert!(reached > 0, "nobody saw that the limit was met");
         let ending = fixture.cluster.wait_exit(0).await.unwrap();
         assert_eq!(ending, Ending::OutOfMemory);
         assert!(fixture.log(0).contains("out of memory"));
@@ -23,6 +29,9 @@ pub fn memory() {
         fixture.start(0).await;
         let ending = fixture.cluster.wait_exit(0).await.unwrap();
         assert_eq!(ending, Ending::OutOfMemory);
+        // Lifted while it is down, too.
+        let lifted = fixture.runtime.limit_memory("n1", None).await.unwrap();
+        assert_eq!(lifted, None);
         fixture.start(0).await;
         let lifted = fixture.runtime.limit_memory("n1", None).await.unwrap();
         assert!(
@@ -46,7 +55,11 @@ pub fn processor() {
         let free = work(&fixture).await;
         let read = fixture.runtime.limit_cpu("n1", Some(0.05)).await.unwrap();
         assert_eq!(read, Some(0.05));
+        let before = fixture.runtime.allowance("n1").await.unwrap();
         let limited = work(&fixture).await;
+        let after = fixture.runtime.allowance("n1").await.unwrap();
+        assert_eq!(after.cores, Some(0.05));
+        assert!(after.throttled > before.throttled, "{after:?}");
         assert_eq!(fixture.runtime.limit_cpu("n1", None).await.unwrap(), None);
         let lifted = work(&fixture).await;
         println!("free {free}, limited {limited}, lifted {lifted}");

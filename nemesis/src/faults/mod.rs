@@ -12,6 +12,7 @@ mod down;
 pub(crate) mod kill;
 mod links;
 pub(crate) mod member;
+pub(crate) mod memory_limit;
 mod outcome;
 pub(crate) mod partition_halves;
 pub(crate) mod partition_majority_ring;
@@ -21,6 +22,7 @@ pub(crate) mod pause;
 pub(crate) mod restart;
 pub(crate) mod roll;
 pub(crate) mod save;
+pub(crate) mod slow_cpu;
 mod starting;
 pub(crate) mod transfer;
 
@@ -135,6 +137,8 @@ pub(crate) fn check_target(fault: FaultName, target: &Target) -> Result<(), Stri
         FaultName::PartitionOneWay => partition_one_way::fits(target),
         FaultName::Restart => restart::fits(target),
         FaultName::CrashLoop => crash_loop::fits(target),
+        FaultName::SlowCpu => slow_cpu::fits(target),
+        FaultName::MemoryLimit => memory_limit::fits(target),
         FaultName::Roll => roll::fits(target),
         FaultName::Admin => admin::fits(target),
         FaultName::Member => member::fits(target),
@@ -186,6 +190,10 @@ pub(crate) fn aim(
         FaultName::Pause => return Ok(Box::new(pause::Pause::new(nodes))),
         FaultName::Restart => return Ok(Box::new(restart::Restart::new(nodes))),
         FaultName::CrashLoop => return Ok(Box::new(crash_loop::CrashLoop::new(nodes))),
+        FaultName::SlowCpu => return Ok(Box::new(slow_cpu::SlowCpu::new(nodes))),
+        FaultName::MemoryLimit => {
+            return Ok(Box::new(memory_limit::MemoryLimit::new(nodes)));
+        }
         FaultName::Roll | FaultName::Admin | FaultName::Member => {
             return of_details(planned, nodes, flight);
         }

@@ -259,6 +259,7 @@ impl Watcher for Watch {
 }
 
 /// Keeps records, and tells once something has taken effect.
+#[derive(Debug)]
 pub struct Records {
     all: Mutex<Vec<FaultRecord>>,
     pub outcomes: Mutex<Vec<OutcomeRecord>>,
@@ -337,9 +338,13 @@ impl Records {
 
 /// A cluster whose nodes all serve.
 pub async fn serving(kind: &NetworkKind, nodes: u16) -> Fixture {
-    let fixture = Fixture::new(kind, nodes, launch_part("part_node")).await;
+    up(Fixture::new(kind, nodes, launch_part("part_node")).await).await
+}
+
+/// The same cluster, once all of its nodes serve.
+pub async fn up(fixture: Fixture) -> Fixture {
     fixture.cluster.start_all().await.unwrap();
-    for node in 0..nodes {
+    for node in 0..fixture.cluster.node_count() {
         until("the node serves", || serves(&fixture, node)).await;
     }
     fixture

@@ -3,6 +3,7 @@
 
 mod actors;
 mod downs;
+mod limits;
 mod links;
 mod moments;
 mod overlaps;
@@ -53,6 +54,32 @@ fn main() -> ExitCode {
             (
                 "crash_loop_broken_by_another_hand_is_noticed",
                 downs::crash_loop_broken,
+            ),
+            ("slow_cpu_takes_effect", limits::slow_cpu),
+            ("slow_cpu_of_the_idle_is_noticed", limits::slow_cpu_idle),
+            (
+                "slow_cpu_lifted_by_another_hand_is_noticed",
+                limits::slow_cpu_lifted,
+            ),
+            (
+                "memory_limit_that_kills_takes_effect",
+                limits::memory_limit_kills,
+            ),
+            (
+                "memory_limit_that_is_survived_takes_effect",
+                limits::memory_limit_survived,
+            ),
+            (
+                "memory_limit_of_the_idle_is_noticed",
+                limits::memory_limit_idle,
+            ),
+            (
+                "memory_limit_lifted_by_another_hand_is_noticed",
+                limits::memory_limit_lifted,
+            ),
+            (
+                "limits_without_control_groups_are_noticed",
+                limits::without_groups,
             ),
             ("roll_takes_effect", steps::roll_takes_effect),
             ("roll_brings_up_the_dead", steps::roll_of_the_dead),
@@ -131,6 +158,12 @@ fn main() -> ExitCode {
             ("with_no_leader_nothing_is_hit", stopping::no_leader),
             ("a_follower_is_never_the_leader", stopping::follower),
         ],
-        &[("part_node", actors::part_node)],
+        &[
+            ("part_node", actors::part_node),
+            ("part_idle", limits::part_idle),
+            ("part_busy", limits::part_busy),
+            ("part_hungry", limits::part_hungry),
+            ("part_writer", limits::part_writer),
+        ],
     )
 }

@@ -217,6 +217,7 @@ fn explains(fault: &ActiveFault, node: u16, ending: Ending) -> bool {
             FaultName::Roll | FaultName::Restart | FaultName::Save | FaultName::Member,
             Ending::Code(0),
         ) => true,
+        (FaultName::MemoryLimit, Ending::OutOfMemory) => true,
         _ => false,
     };
     expected && fault.nodes.contains(&node)

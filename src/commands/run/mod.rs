@@ -13,7 +13,7 @@ mod stage;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use keyquake_cluster::{NetworkKind, NetworkMode, enter_own_network, journal};
+use keyquake_cluster::{Groups, NetworkKind, NetworkMode, enter_own_network, journal};
 use keyquake_docker::ContainerUndoer;
 use keyquake_systems::SystemName;
 
@@ -121,6 +121,15 @@ fn check_fit(plan: &Plan, network: &NetworkKind, args: &RunArgs) -> Result<(), F
             )));
         }
         eprintln!("network: loopback, so no partitions ({why})");
+    }
+    if plan.cluster.runtime.is_process()
+        && plan.needs_groups()
+        && let Err(error) = Groups::possible()
+    {
+        return Err(Failure::Suite(anyhow!(
+            "the plan limits processor time or memory of nodes, which needs control groups: {error}; run as root \
+             where /sys/fs/cgroup can be written to, or in containers (--runtime docker), or leave slow-cpu and memory-limit out"
+        )));
     }
     if plan.cluster.runtime.is_process() && !args.image.is_empty() {
         return Err(input(anyhow!("--image is for --runtime docker")));

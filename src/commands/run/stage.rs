@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jiff::Timestamp;
 use keyquake_cluster::journal::Journal;
-use keyquake_cluster::{Cluster, Network, NetworkKind, NodeSpec, ProcessRuntime, Runtime};
+use keyquake_cluster::{Cluster, Groups, Network, NetworkKind, NodeSpec, ProcessRuntime, Runtime};
 use keyquake_results::{PhaseTiming, RunFolder, RunInfo, Runs};
 use keyquake_systems::{System, SystemError, SystemOptions, system_of};
 use keyquake_workloads::Recorder;
@@ -37,6 +37,8 @@ pub struct Stage {
     /// `None` on processes.
     docker: Option<Docker>,
     journal: Arc<Journal>,
+    /// The nodes' control groups; `None` if no fault needs them.
+    groups: Option<Arc<Groups>>,
     cluster: Option<Arc<Cluster>>,
     /// When the command began: time zero of logs and history.
     begun: Instant,
@@ -115,6 +117,7 @@ impl Stage {
             network,
             docker,
             journal,
+            groups: None,
             cluster: None,
             begun,
             phase_began: begun,
@@ -141,13 +144,19 @@ impl Stage {
     }
 
     /// What runs the nodes, and the network that they live in.
-    async fn ground(&self) -> anyhow::Result<(Arc<dyn Runtime>, Arc<Network>)> {
+    async fn ground(&mut self) -> anyhow::Result<(Arc<dyn Runtime>, Arc<Network>)> {
         if let Some(docker) = &self.docker {
             return docker.raise().await;
         }
         let network = Arc::new(Network::build(&self.network, self.plan.cluster.nodes).await?);
         let marker = self.journal.marker();
-        let runtime = ProcessRuntime::new(network.clone(), marker, self.begun)?;
+        let mut runtime = ProcessRuntime::new(network.clone(), marker, self.begun)?;
+        if self.plan.needs_groups() {
+            let names: Vec<_> = self.specs.iter().map(|spec| spec.id.clone()).collect();
+            let groups = Arc::new(Groups::make(&self.journal, &names)?);
+            self.groups = Some(groups.clone());
+            runtime = runtime.grouped(groups);
+        }
         Ok((Arc::new(runtime), network))
     }
 
@@ -208,6 +217,9 @@ impl Stage {
             docker.clear().await?;
         }
         stopped?;
+        if let Some(groups) = &self.groups {
+            groups.clear(&self.journal)?;
+        }
         self.recorder.close().await?;
         self.journal.finish()?;
         Ok(())

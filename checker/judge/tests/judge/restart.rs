@@ -32,7 +32,7 @@ fn is_broken_when_a_killed_node_does_not_come_back() {
 
 #[test]
 fn is_broken_when_a_node_does_not_survive_a_restart_or_a_crash_loop() {
-    for name in ["restart", "crash-loop"] {
+    for name in ["restart", "crash-loop", "memory-limit"] {
         let mut history = History::new();
         history.ok(write(1, 10));
         for step in [Armed, Effective, HealFailed] {
