@@ -5,6 +5,13 @@
 //! asks [`Model::expect`] before a step and tells [`Model::observe`] what came of it. Where an
 //! answer was lost the model keeps every world that is possible, and drops those that a later
 //! observation rules out.
+//!
+//! What must become of members depends on what the step itself came to: [`Expectation::given`].
+//! What no world allows is a finding, told by [`Expectation::disagreements`]; the nodes it came from are
+//! then expected nothing of, so that one finding does not become many.
+//!
+//! Where the rules leave a store free, or are known to be met by none, is a table in
+//! `docs/rollout.md`.
 
 mod apply;
 mod calls;
