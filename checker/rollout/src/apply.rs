@@ -219,6 +219,14 @@ pub(crate) fn halted(world: &mut World, node: u16) {
     }
 }
 
+/// Nobody could tell what came of a start: its epoch need not have been registered.
+pub(crate) fn unregistered(world: &mut World, before: &World, node: u16) {
+    let certain = before.registered(node).certain;
+    if let Some(row) = world.registered.get_mut(usize::from(node)) {
+        row.certain = certain.min(row.certain);
+    }
+}
+
 /// A call was taken that must not be: what it is for is in the log all the same.
 pub(crate) fn force(world: &mut World, nodes: &Nodes, call: Call) {
     let (done, change) = match call {

@@ -65,11 +65,11 @@ impl Model {
                 self.is_up(voter) && !self.is_harmed(voter) && stopped != Some(voter)
             })
         });
-        others
-            && expected
-                .outcomes
-                .iter()
-                .all(|outcome| self.goes_on(step, &expected, outcome))
+        // A call that is refused ends nobody.
+        let calls = matches!(step, Step::Call { .. });
+        let nothing = |o: &Outcome| calls && matches!(o, Outcome::Refused(_) | Outcome::Failed);
+        let mut outcomes = expected.outcomes.iter().filter(|outcome| !nothing(outcome));
+        others && outcomes.all(|outcome| self.goes_on(step, &expected, outcome))
     }
 
     /// Whether a majority goes on after this outcome, if members end that may.

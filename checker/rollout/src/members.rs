@@ -105,6 +105,10 @@ impl MemberStep {
     fn taken(&self, forecast: &mut Forecast, world: &World, role: Role) {
         let (next, members) = self.joined(world, role);
         forecast.case(Outcome::Accepted, next.clone(), members.clone(), false);
+        if members.contains_key(&self.node) {
+            // Whoever waits for it to serve is told that it ended.
+            forecast.may(Outcome::Halts(None), next.clone());
+        }
         if self.disturbed {
             forecast.case(Outcome::Indeterminate, next, members, false);
         }

@@ -37,7 +37,10 @@ impl Model {
         } else {
             &by_members
         };
-        let mut worlds: Vec<_> = fitting.iter().map(|case| after(case, step, seen)).collect();
+        let mut worlds: Vec<_> = fitting
+            .iter()
+            .map(|case| after(case, &self.worlds[0], step, seen))
+            .collect();
         let odd_members: Vec<u16> = if by_members.is_empty() {
             odd_members(&by_outcome, seen)
         } else {
@@ -155,9 +158,6 @@ impl Model {
             _ => State::Up,
         };
         self.turn(node, state);
-        if *outcome == Outcome::Unknown {
-            self.nodes.harm(node);
-        }
     }
 
     fn changed(&mut self, change: MemberChange, node: u16, setup: Setup, outcome: &Outcome) {
@@ -171,7 +171,11 @@ impl Model {
             MemberChange::Remove => {}
             MemberChange::AddLearner | MemberChange::AddVoter | MemberChange::Replace => {
                 entry.setup = setup;
-                entry.state = if taken { State::Up } else { State::Idle };
+                entry.state = match outcome {
+                    Outcome::Halts(_) => State::Halted,
+                    _ if taken => State::Up,
+                    _ => State::Idle,
+                };
                 // It is another process on another disk.
                 entry.harmed &= !(change == MemberChange::Replace && taken);
             }
@@ -208,12 +212,17 @@ fn odd_members(cases: &[&Case], seen: &Seen) -> Vec<u16> {
 }
 
 /// The world after a case, with what was seen of members.
-fn after(case: &Case, step: &Step, seen: &Seen) -> World {
+fn after(case: &Case, before: &World, step: &Step, seen: &Seen) -> World {
     let mut world = case.next.clone();
     if let (Step::Start { node, .. } | Step::Save { node }, Outcome::Halts(_)) =
         (step, &seen.outcome)
     {
         apply::halted(&mut world, *node);
+    }
+    if let (Step::Start { node, .. } | Step::Save { node }, Outcome::Unknown) =
+        (step, &seen.outcome)
+    {
+        apply::unregistered(&mut world, before, *node);
     }
     for (node, outcome) in &seen.members {
         if matches!(outcome, Outcome::Halts(_)) {

@@ -9,8 +9,8 @@ pub(crate) fn tamper(world: &mut World, node: u16, tampers: &[Tamper]) {
     let Some(disk) = world.disk_mut(node) else {
         return;
     };
-    if !tampers.is_empty() && !tampers.contains(&Tamper::Undone) {
-        disk.before.get_or_insert_with(|| disk.files.clone());
+    if !tampers.is_empty() && tampers.first() != Some(&Tamper::Undone) {
+        disk.before = Some(disk.files.clone());
     }
     for what in tampers {
         let files = &mut disk.files;
@@ -52,9 +52,11 @@ pub(crate) fn tamper(world: &mut World, node: u16, tampers: &[Tamper]) {
                 };
             }
             Tamper::Undone => {
-                if let Some(before) = disk.before.take() {
-                    *files = before;
-                }
+                // A node that has run since it was tampered with has other files by now.
+                *files = disk.before.clone().unwrap_or(Files {
+                    vague: true,
+                    ..Files::default()
+                });
             }
         }
     }

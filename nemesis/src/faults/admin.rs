@@ -75,12 +75,14 @@ impl Admin {
         }
     }
 
-    fn step(&self, stage: &Stage<'_>) -> Step {
+    async fn step(&self, stage: &Stage<'_>) -> Step {
         let away = |&node: &u16| !stage.can_be_asked(node);
+        let at = self.nodes.first().copied().unwrap_or_default();
         Step::Call {
             call: self.request.call,
-            at: self.nodes.first().copied().unwrap_or_default(),
-            leads: !self.named,
+            at,
+            // A node that is named may lead all the same.
+            leads: !self.named || stage.leader.leader().await == Some(at),
             send: self.request.send,
             epoch: self.request.epoch,
             disturbed: self.hit || self.request.deadline.is_some() || stage.is_disturbed(),
@@ -93,6 +95,10 @@ impl Admin {
         let judging = stage.rollout.judging(must.members.keys().copied());
         let (ends, before) = (stage.log_ends().await, keys(stage).await);
         let answer = self.call(stage).await;
+        let moved = self.moved(stage, must, step, &answer.outcome).await;
+        let (must, step) = moved
+            .as_ref()
+            .map_or((must, step), |(must, step)| (must, step));
         let about = About {
             subject: self.subject(stage),
             node: None,
@@ -109,6 +115,27 @@ impl Admin {
         stage.observe(step, answer.outcome.clone(), members);
         drop(judging);
         (answer, told.join("; "))
+    }
+
+    /// What must come of it on who leads now, if leadership moved before the call was taken there
+    /// and that explains the outcome.
+    async fn moved(
+        &self,
+        stage: &Stage<'_>,
+        must: &Must,
+        step: &Step,
+        outcome: &Outcome,
+    ) -> Option<(Must, Step)> {
+        if self.named || must.allows(outcome) {
+            return None;
+        }
+        let leader = stage.leader.leader().await?;
+        let mut step = step.clone();
+        if let Step::Call { at, .. } = &mut step {
+            *at = leader;
+        }
+        let must = stage.rollout.must(&step, &self.expect)?;
+        must.allows(outcome).then_some((must, step))
     }
 
     fn subject(&self, stage: &Stage<'_>) -> String {
@@ -176,7 +203,7 @@ impl Fault for Admin {
     }
 
     async fn apply(&mut self, stage: &Stage<'_>) -> Result<String, String> {
-        let step = self.step(stage);
+        let step = self.step(stage).await;
         let (answer, told, judged) = match stage.rollout.must(&step, &self.expect) {
             Some(must) => {
                 let (answer, told) = self.send(stage, &must, &step).await;

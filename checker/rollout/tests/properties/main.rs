@@ -173,7 +173,7 @@ fn phases(model: &Model) -> (bool, bool, bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_comes_there_is_a_world_and_nothing_goes_back(

@@ -12,10 +12,18 @@ const GUARDED: [Release; 4] = [Release::R6C, Release::R6D, Release::R6E, Release
 fn trips(run: &mut Run, step: &Step, name: &str) {
     run.assert_refused(step, "ROL-REFUSE", name);
     run.comes_to(step, crate::kit::refused(name));
-    let Step::Start { node, setup, .. } = step else {
+    let Step::Start {
+        node,
+        setup,
+        tampers,
+        ..
+    } = step
+    else {
         panic!("a start");
     };
-    let back = tampered(*node, Setup::full(setup.release), &[Tamper::Undone]);
+    let undone = [Tamper::Undone];
+    let tampers = if tampers.is_empty() { &[][..] } else { &undone };
+    let back = tampered(*node, Setup::full(setup.release), tampers);
     let expected = run.expect(&back);
     assert_eq!(expected.outcomes, [Outcome::Serves], "{expected:#?}");
     assert_eq!(expected.invariant, "ROL-REFUSE");
