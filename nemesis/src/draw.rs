@@ -54,6 +54,7 @@ pub fn draw(seed: u64, duration: Duration, nodes: u16, enabled: &[FaultName]) ->
         schedule.push(PlannedFault {
             at: Duration::from_millis(at),
             when: None,
+            until: None,
             hold: Duration::from_millis(hold),
             fault,
             target,

@@ -19,6 +19,7 @@ mod rollout;
 mod runner;
 mod schedule;
 mod target;
+mod until;
 
 pub use active::{ActiveFault, ActiveFaults};
 pub use catalogue::{FaultInfo, FaultName, UnknownFault, catalogue};
@@ -28,10 +29,11 @@ pub use in_flight::InFlight;
 pub use keyquake_rollout::{
     Call, FlagChange, KekFile, MemberChange, Outcome, Release, Setup, SidecarPath, Switch, Tamper,
 };
-pub use moment::{Moment, Question, Watcher, When};
+pub use moment::{Moment, Progress, Question, Watcher, When};
 pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Roll};
 pub use record::{FaultOutcome, FaultRecord, FaultSink, OutcomeRecord, Report, Step};
 pub use rollout::{Expect, Rollout};
 pub use runner::{Health, LeaderFinder, Surroundings, run};
 pub use schedule::{Details, PlannedFault, ScheduleError, parse, to_toml, validate};
 pub use target::Target;
+pub use until::Until;

@@ -23,6 +23,7 @@ use crate::record::{FaultOutcome, FaultRecord, FaultSink, Report, Step};
 use crate::rollout::Rollout;
 use crate::schedule::PlannedFault;
 use crate::target::Target;
+use crate::until::{Away, Until};
 
 /// How long somebody may take to lead before `leader` means nobody.
 const LEADER_WITHIN: Duration = Duration::from_secs(3);
@@ -32,6 +33,9 @@ const STEP_LEADER_WITHIN: Duration = Duration::from_secs(15);
 const ASK_EVERY: Duration = Duration::from_millis(50);
 /// How often a held fault is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// How long a node that was kept away may take to catch up, before it is told that it has not.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Knows who leads.
 #[async_trait]
@@ -109,8 +113,8 @@ async fn stopped_before(moment: Instant, stop: &mut watch::Receiver<bool>) -> bo
     }
 }
 
-/// A fault with how it was aimed, or why it could not be.
-type Aimed = Result<(Box<dyn Fault>, String), String>;
+/// A fault with how it was aimed and at which node before all, or why it could not be.
+type Aimed = Result<(Box<dyn Fault>, String, Option<u16>), String>;
 
 /// An entry whose time or moment has come, or was missed.
 struct Ready {
@@ -204,9 +208,11 @@ impl Runner<'_> {
             name: planned.fault,
             title: planned.title(),
             nodes: vec![],
+            first: None,
         };
         let aimed = match ready.aimed {
-            Some(Ok((fault, how))) => {
+            Some(Ok((fault, how, first))) => {
+                story.first = first;
                 story.nodes = fault.nodes();
                 story.say(Step::Armed, how);
                 Ok(fault)
@@ -253,19 +259,29 @@ impl Runner<'_> {
         let offset = moment.map(offset).unwrap_or_default();
         let (mut step, evidence) = self.apply(story.fault, fault.as_mut()).await;
         story.say(step, offset + &evidence);
+        let mut away = planned.until.map(|Until::Snapshot| {
+            let node = story.first.unwrap_or_default();
+            Away::new(self.watcher, self.stage.cluster, node)
+        });
         let mut to_the_end = String::new();
         // A step stays, so there is nothing to hold.
         if step == Step::Effective && !hold.is_zero() {
-            match self.hold(fault.as_mut(), hold, stop).await {
+            match self
+                .hold(fault.as_mut(), story, hold, away.as_mut(), stop)
+                .await
+            {
                 Ok(evidence) => to_the_end = format!("to the end {evidence}; healed: "),
                 Err(reason) => {
                     step = Step::Ineffective;
-                    story.say(step, format!("its effect was lost: {reason}"));
+                    story.say(step, reason);
                 }
             }
         }
         let stage = self.stage_of(story.fault);
-        let healed = fault.heal(&stage).await;
+        let mut healed = fault.heal(&stage).await;
+        if let (Some(away), Ok(evidence), Step::Effective) = (away, &mut healed, step) {
+            evidence.push_str(&back(&away).await);
+        }
         drop(shown);
         let outcome = story.outcome(step == Step::Effective, healed.is_ok());
         match healed {
@@ -291,16 +307,27 @@ impl Runner<'_> {
     async fn hold(
         &self,
         fault: &mut dyn Fault,
+        story: &Story<'_>,
         hold: Duration,
+        mut away: Option<&mut Away<'_>>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<String, String> {
         let end = Instant::now() + hold;
         loop {
             let next = end.min(Instant::now() + LOOK_EVERY);
             let stopped = stopped_before(next, stop).await;
-            let seen = fault.check(&self.stage).await?;
+            let seen = fault.check(&self.stage_of(story.fault)).await;
+            let seen = seen.map_err(|reason| format!("its effect was lost: {reason}"))?;
+            if let Some(away) = away.as_mut()
+                && let Some(said) = away.look().await
+            {
+                return Ok(format!("{seen}; {said}"));
+            }
             if stopped || next == end {
-                return Ok(seen);
+                return match away {
+                    None => Ok(seen),
+                    Some(away) => Err(format!("it was held for too short: {}", away.not_yet())),
+                };
             }
         }
     }
@@ -354,7 +381,8 @@ impl Runner<'_> {
             ));
         }
         let flight = self.course.own_flight(number);
-        Ok((aim(planned, nodes, size, flight)?, how))
+        let first = nodes.first().copied();
+        Ok((aim(planned, nodes, size, flight)?, how, first))
     }
 
     async fn find_leader(&self, size: u16, within: Duration) -> Result<u16, String> {
@@ -377,6 +405,23 @@ impl Runner<'_> {
     }
 }
 
+/// Waits a while until a node that was kept away is back; what there is to say of it.
+async fn back(away: &Away<'_>) -> String {
+    let deadline = Instant::now() + BACK_WITHIN;
+    loop {
+        match away.is_back().await {
+            Some(said) => return format!("; {said}"),
+            None if Instant::now() >= deadline => {
+                return format!(
+                    "; {} s later it had caught up by no snapshot yet",
+                    BACK_WITHIN.as_secs()
+                );
+            }
+            None => tokio::time::sleep(ASK_EVERY).await,
+        }
+    }
+}
+
 /// What is told about one fault.
 struct Story<'a> {
     sink: &'a dyn FaultSink,
@@ -384,6 +429,8 @@ struct Story<'a> {
     name: FaultName,
     title: String,
     nodes: Vec<u16>,
+    /// The node it is aimed at before all.
+    first: Option<u16>,
 }
 
 impl Story<'_> {

@@ -32,6 +32,7 @@ use crate::moment::{Moment, When};
 use crate::operator::{CallRequest, Roll};
 use crate::rollout::Expect;
 use crate::target::Target;
+use crate::until::Until;
 
 /// One fault of a schedule. Its target and its details fit its kind: others can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,8 +43,11 @@ pub struct PlannedFault {
     pub at: Duration,
     /// The moment it waits for.
     pub when: Option<When>,
-    /// How long it is held before it is healed (`for` in a plan); zero for a step.
+    /// How long it is held before it is healed (`for` in a plan), at most if it has `until`; zero
+    /// for a step.
     pub hold: Duration,
+    /// What ends the hold before.
+    pub until: Option<Until>,
     /// Which fault.
     pub fault: FaultName,
     /// What it is aimed at.

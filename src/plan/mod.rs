@@ -2,6 +2,7 @@
 //! read, change and run again (`docs/formats.md`).
 
 mod encryption;
+mod lines;
 mod runtime;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,14 @@ pub struct ClusterPlan {
     /// On loopback: the first port to use. Left out, free ports are looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_port: Option<u16>,
+    /// After how many entries nodes take a snapshot and cut their log. Left out: the store's own
+    /// choice.
+    #[serde(
+        rename = "snapshot-every",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub snapshot_every: Option<u64>,
     /// Seeded bugs of the reference store to switch on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bugs: Vec<String>,
@@ -130,6 +139,7 @@ impl Plan {
                 release,
                 encryption: shape.encryption,
                 first_port: shape.first_port,
+                snapshot_every: None,
                 bugs: shape.bug.clone(),
                 releases,
             },
@@ -161,7 +171,8 @@ impl Plan {
             head.format
         );
         let plan: Plan = toml::from_str(text)?;
-        plan.validate()?;
+        let valid = plan.validate();
+        valid.map_err(|error| lines::with_line(error, text))?;
         Ok(plan)
     }
 
@@ -241,12 +252,20 @@ impl Plan {
                 "a release is given for {node}, but the nodes are n1 to n{nodes}"
             );
         }
+        ensure!(
+            self.cluster.snapshot_every != Some(0),
+            "snapshot-every counts entries of the log, so it must be 1 or more"
+        );
         let end = keyquake_nemesis::validate(&self.faults, nodes)?;
         ensure!(
             end <= self.time,
-            "the last fault is held until {}, after the end of the run at {}",
+            "the last fault is held until {}, after the end of the run at {}{}",
             humantime::format_duration(end),
-            humantime::format_duration(self.time)
+            humantime::format_duration(self.time),
+            match self.faults.iter().any(|fault| fault.when.is_some()) {
+                true => "; a moment may come as late as its `within` (10s if it says none)",
+                false => "",
+            }
         );
         Ok(())
     }

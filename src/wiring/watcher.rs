@@ -1,15 +1,19 @@
 //! What the moments of a plan are seen by: the recorder's count, and the nodes' own answers.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
-use keyquake_nemesis::{Question, Watcher};
+use keyquake_nemesis::{Progress, Question, Watcher};
 use keyquake_systems::elastickv::encryption::Asking;
 use keyquake_workloads::Recorder;
 
 /// What a node answers that has nothing to say to a question.
 const NOTHING: &str = "none";
+
+/// How long a node may take to say how far it is.
+const PROGRESS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Watches a run.
 pub struct Watch {
@@ -67,6 +71,18 @@ impl Watcher for Watch {
                     _ => said(state.map(|state| state.raft_envelope_cutover_index)),
                 }
             }
+        })
+    }
+
+    async fn progress(&self, node: u16) -> Result<Progress, String> {
+        let asked = tokio::time::timeout(PROGRESS_WITHIN, self.ask(node)?.raft_view());
+        let view = asked.await.map_err(|_| "no answer in time".to_owned())??;
+        let view = view.ok_or_else(|| "it tells nothing of its log".to_owned())?;
+        Ok(Progress {
+            leads: view.leads,
+            last_log: view.last_log_index,
+            applied: view.applied_index,
+            snapshot: view.last_snapshot_index,
         })
     }
 }

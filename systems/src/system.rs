@@ -63,6 +63,9 @@ pub struct SystemOptions {
     pub encryption: bool,
     /// On loopback: the first port. `None` looks for ports that are free.
     pub first_port: Option<u16>,
+    /// After how many entries nodes take a snapshot and cut their log; `None` is the store's own
+    /// choice.
+    pub snapshot_every: Option<u64>,
     /// More environment for every node.
     pub env: Vec<(String, String)>,
 }

@@ -77,6 +77,19 @@ pub enum Question {
     Leader,
 }
 
+/// How far a node has come, in its own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether it says that it leads.
+    pub leads: bool,
+    /// The last entry of its log.
+    pub last_log: u64,
+    /// The last entry that it has applied.
+    pub applied: u64,
+    /// The last entry in its newest snapshot, behind which its log begins.
+    pub snapshot: u64,
+}
+
 /// Knows what moments are made of. Questions only: nothing is changed by asking, and asking
 /// often must be cheap.
 #[async_trait]
@@ -87,6 +100,9 @@ pub trait Watcher: Send + Sync {
     /// A node's own answer; `Err` if it gives none now. That it has no keys, or does not know the
     /// question, is an answer.
     async fn answer(&self, node: u16, question: Question) -> Result<String, String>;
+
+    /// How far a node has come; `Err` if it gives no answer within a moment.
+    async fn progress(&self, node: u16) -> Result<Progress, String>;
 }
 
 impl When {

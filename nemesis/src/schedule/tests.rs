@@ -166,6 +166,44 @@ fn steps_that_make_no_sense_are_refused() {
     }
 }
 
+#[test]
+fn what_ends_a_hold_is_for_one_node_kept_away() {
+    let away = |fault: &str, rest: &str| {
+        parse(&format!(
+            "[[faults]]\nat = \"1s\"\nuntil = \"snapshot\"\nfault = \"{fault}\"\n{rest}"
+        ))
+    };
+    let bound = "for = \"9s\"\n";
+    let read = away("pause", &format!("{bound}target = \"follower\"\n")).unwrap();
+    assert_eq!(read[0].until, Some(Until::Snapshot));
+    assert_eq!(parse(&to_toml(&read).unwrap()).unwrap(), read);
+    let cases = [
+        ("pause", "target = \"n1\"\n", "missing field `for`"),
+        (
+            "pause",
+            "for = \"9s\"\ntarget = \"leader\"\n",
+            "aim it at \"follower\" or one node (\"n2\"), not at `leader`",
+        ),
+        (
+            "kill",
+            "for = \"9s\"\ntarget = [\"n1\", \"n2\"]\n",
+            "aim it at \"follower\"",
+        ),
+        (
+            "restart",
+            "target = \"n1\"\nfor = \"9s\"\n",
+            "is for faults that keep a node away: kill, pause, partition-one; not for `restart`",
+        ),
+    ];
+    for (fault, rest, reason) in cases {
+        let error = away(fault, rest).unwrap_err().to_string();
+        assert!(
+            error.contains("line 1") && error.contains(reason),
+            "{error}"
+        );
+    }
+}
+
 /// A schedule of one fault, with one field changed; its error.
 fn error_with(field: &str, value: &str) -> String {
     let lines = [
@@ -245,6 +283,7 @@ fn what_does_not_fit_the_cluster_is_refused() {
     let planned = |at, fault, target| PlannedFault {
         at: Duration::from_secs(at),
         when: None,
+        until: None,
         hold: Duration::from_secs(2),
         fault,
         target,

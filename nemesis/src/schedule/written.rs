@@ -14,6 +14,7 @@ use crate::moment::{Moment, When};
 use crate::operator::{CallRequest, Roll};
 use crate::rollout::Expect;
 use crate::target::Target;
+use crate::until::Until;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +46,8 @@ pub(super) struct Written {
         with = "optional_seconds"
     )]
     hold: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Until>,
     fault: FaultName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
@@ -108,10 +111,14 @@ impl TryFrom<Written> for PlannedFault {
             }
         };
         faults::check_target(fault, &target)?;
+        if let Some(until) = written.until {
+            until.check(fault, &target)?;
+        }
         Ok(PlannedFault {
             at,
             when,
             hold,
+            until: written.until,
             fault,
             target,
             details,
@@ -279,6 +286,7 @@ impl From<PlannedFault> for Written {
             within: planned.when.as_ref().and_then(|when| when.within),
             when: planned.when.map(|when| when.moment),
             hold: (!planned.hold.is_zero()).then_some(planned.hold),
+            until: planned.until,
             fault: planned.fault,
             target: (!unsaid).then_some(planned.target),
             release: roll.release,

@@ -1,5 +1,6 @@
 //! Those around a fault: who leads, who knows whether a node serves, who listens.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread;
@@ -10,8 +11,8 @@ use keyquake_cluster::{NetworkKind, NodeSpec, NodeStatus};
 use keyquake_nemesis::{
     ActiveFaults, Answer, CallRequest, Details, Expect, FaultName, FaultRecord, FaultSink, Health,
     InFlight, KeyState, LastWords, LeaderFinder, MemberChange, Operator, Outcome, OutcomeRecord,
-    PlannedFault, Question, Release, Report, Roll, Rollout, Setup, Step, Surroundings, Tamper,
-    Target, Watcher, run,
+    PlannedFault, Progress, Question, Release, Report, Roll, Rollout, Setup, Step, Surroundings,
+    Tamper, Target, Watcher, run,
 };
 use tokio::sync::watch;
 
@@ -220,6 +221,7 @@ pub struct Watch {
     begun: OnceLock<Instant>,
     rate: f64,
     answers: Mutex<Vec<Result<String, String>>>,
+    progress: Mutex<BTreeMap<u16, Progress>>,
 }
 
 /// Sees nothing happen.
@@ -232,7 +234,13 @@ impl Watch {
             begun: OnceLock::new(),
             rate,
             answers: Mutex::new(given.collect()),
+            progress: Mutex::default(),
         }
+    }
+
+    /// From now on a node is so far.
+    pub fn is_at(&self, node: u16, progress: Progress) {
+        self.progress.lock().unwrap().insert(node, progress);
     }
 
     /// From now on a node answers so.
@@ -255,6 +263,12 @@ impl Watcher for Watch {
         answer
             .cloned()
             .unwrap_or_else(|| Err("nobody asks here".to_owned()))
+    }
+
+    async fn progress(&self, node: u16) -> Result<Progress, String> {
+        let progress = self.progress.lock().unwrap();
+        let progress = progress.get(&node).copied();
+        progress.ok_or_else(|| "it says nothing".to_owned())
     }
 }
 
@@ -355,6 +369,7 @@ pub fn fault(fault: FaultName, target: Target, hold_ms: u64) -> PlannedFault {
     PlannedFault {
         at: Duration::ZERO,
         when: None,
+        until: None,
         hold: Duration::from_millis(hold_ms),
         fault,
         target,
@@ -368,6 +383,7 @@ pub fn step(fault: FaultName, target: Target, details: Details) -> PlannedFault 
     PlannedFault {
         at: Duration::ZERO,
         when: None,
+        until: None,
         hold: Duration::ZERO,
         fault,
         target,

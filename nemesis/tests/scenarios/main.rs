@@ -12,6 +12,7 @@ mod processes;
 mod stage;
 mod steps;
 mod stopping;
+mod until;
 mod watched;
 
 use std::process::ExitCode;
@@ -113,6 +114,14 @@ fn main() -> ExitCode {
             (
                 "a_fault_in_the_way_of_another_is_noticed",
                 overlaps::in_the_way,
+            ),
+            (
+                "a_follower_is_kept_away_until_a_snapshot",
+                until::snapshot_comes,
+            ),
+            (
+                "a_snapshot_that_does_not_come_is_noticed",
+                until::snapshot_missed,
             ),
             ("the_nth_operation_comes", watched::operations_come),
             (

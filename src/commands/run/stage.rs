@@ -63,6 +63,7 @@ impl Stage {
             bugs: plan.cluster.bugs.clone(),
             encryption: plan.cluster.encryption != Encryption::Off,
             first_port: plan.cluster.first_port,
+            snapshot_every: plan.cluster.snapshot_every,
             env: Vec::new(),
         };
         // Rehearsed in a folder that is not there, so that a refusal leaves no run behind.

@@ -69,7 +69,7 @@ pub(super) fn prepare(
                 launch: Launch {
                     program: program(name, programs, &release)?,
                     args,
-                    env: environment(name, &options.env),
+                    env: environment(name, options),
                 },
                 id,
                 release,
@@ -145,7 +145,7 @@ impl Group<'_> {
 }
 
 /// The environment of a node: the store's own needs, then what the user wants.
-fn environment(name: SystemName, chosen: &[(String, String)]) -> Vec<(String, String)> {
+fn environment(name: SystemName, options: &SystemOptions) -> Vec<(String, String)> {
     let mut env = Vec::new();
     if name == SystemName::Elastickv {
         // Transactions and scripts beyond this many at once are turned away with `BUSY server
@@ -155,7 +155,13 @@ fn environment(name: SystemName, chosen: &[(String, String)]) -> Vec<(String, St
             "64".to_owned(),
         ));
     }
-    env.extend_from_slice(chosen);
+    if let Some(entries) = options.snapshot_every {
+        env.push((
+            "ELASTICKV_RAFT_SNAPSHOT_COUNT".to_owned(),
+            entries.to_string(),
+        ));
+    }
+    env.extend_from_slice(&options.env);
     env
 }
 

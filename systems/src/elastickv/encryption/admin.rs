@@ -87,6 +87,10 @@ pub struct RaftView {
     pub commit_index: u64,
     /// Its applied index.
     pub applied_index: u64,
+    /// The last index of its log.
+    pub last_log_index: u64,
+    /// The index of its newest snapshot, behind which its log begins.
+    pub last_snapshot_index: u64,
 }
 
 impl From<RaftAdminStatusResponse> for RaftView {
@@ -98,6 +102,8 @@ impl From<RaftAdminStatusResponse> for RaftView {
             term: status.term,
             commit_index: status.commit_index,
             applied_index: status.applied_index,
+            last_log_index: status.last_log_index,
+            last_snapshot_index: status.last_snapshot_index,
         }
     }
 }

@@ -31,6 +31,7 @@ fn the_command_line_is_the_recipe() {
         release: Some("6b".to_owned()),
         node_releases: [("n2".to_owned(), "6a".to_owned())].into(),
         bugs: vec!["stale-read".to_owned()],
+        snapshot_every: Some(50),
         env: vec![("A".to_owned(), "b".to_owned())],
         ..SystemOptions::default()
     };
@@ -51,7 +52,9 @@ fn the_command_line_is_the_recipe() {
     assert_eq!(n2.data_dir, Path::new("/run-folder/nodes/n2"));
     assert_eq!(n2.log_dir, Path::new("/run-folder/logs"));
     assert_eq!(n2.launch.program, std::env::current_exe().unwrap());
-    assert_eq!(n2.launch.env, [("A".to_owned(), "b".to_owned())]);
+    let env = [("ELASTICKV_RAFT_SNAPSHOT_COUNT", "50"), ("A", "b")];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(n2.launch.env, env);
     assert_eq!(
         n2.launch.args,
         [
