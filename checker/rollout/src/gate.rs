@@ -232,9 +232,7 @@ fn members(bars: &mut Vec<Bar>, nodes: &Nodes, world: &World, step: &CallStep, s
     for node in world.members.keys().copied() {
         if step.unreachable.contains(&node) || !nodes.is_up(node) {
             let text = format!("the member at position {node} can't be asked");
-            // It may be back before it is asked.
-            let certain = !active && !step.disturbed;
-            add(bars, "ROL-CAPABLE", UNREACHABLE, certain, text);
+            add(bars, "ROL-CAPABLE", UNREACHABLE, !active, text);
         } else if nodes.is_harmed(node) {
             add(
                 bars,

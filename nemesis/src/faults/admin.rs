@@ -76,7 +76,6 @@ impl Admin {
     }
 
     async fn step(&self, stage: &Stage<'_>) -> Step {
-        let away = |&node: &u16| !stage.can_be_asked(node);
         let at = self.nodes.first().copied().unwrap_or_default();
         Step::Call {
             call: self.request.call,
@@ -86,7 +85,7 @@ impl Admin {
             send: self.request.send,
             epoch: self.request.epoch,
             disturbed: self.hit || self.request.deadline.is_some() || stage.is_disturbed(),
-            unreachable: (0..stage.cluster.node_count()).filter(away).collect(),
+            unreachable: away(stage),
         }
     }
 
@@ -95,10 +94,11 @@ impl Admin {
         let judging = stage.rollout.judging(must.members.keys().copied());
         let (ends, before) = (stage.log_ends().await, keys(stage).await);
         let answer = self.call(stage).await;
-        let moved = self.moved(stage, must, step, &answer.outcome).await;
-        let (must, step) = moved
-            .as_ref()
-            .map_or((must, step), |(must, step)| (must, step));
+        let later = match must.allows(&answer.outcome) {
+            true => None,
+            false => self.meanwhile(stage, step, &answer.outcome).await,
+        };
+        let (must, step) = later.as_ref().map_or((must, step), |(m, s)| (m, s));
         let about = About {
             subject: self.subject(stage),
             node: None,
@@ -117,25 +117,21 @@ impl Admin {
         (answer, told.join("; "))
     }
 
-    /// What must come of it on who leads now, if leadership moved before the call was taken there
-    /// and that explains the outcome.
-    async fn moved(
+    /// What must come of it on the cluster as it is now, if that explains the outcome.
+    async fn meanwhile(
         &self,
         stage: &Stage<'_>,
-        must: &Must,
         step: &Step,
         outcome: &Outcome,
     ) -> Option<(Must, Step)> {
-        if self.named || must.allows(outcome) {
-            return None;
-        }
-        let leader = stage.leader.leader().await?;
-        let mut step = step.clone();
-        if let Step::Call { at, .. } = &mut step {
-            *at = leader;
-        }
-        let must = stage.rollout.must(&step, &self.expect)?;
-        must.allows(outcome).then_some((must, step))
+        let leader = match self.named {
+            true => None,
+            false => stage.leader.leader().await,
+        };
+        let away = away(stage);
+        stage
+            .rollout
+            .meanwhile(step, &self.expect, outcome, leader, &away)
     }
 
     fn subject(&self, stage: &Stage<'_>) -> String {
@@ -181,6 +177,12 @@ impl Admin {
         stage.outcome(must, about, &outcome, &evidence);
         format!("keys are {outcome}")
     }
+}
+
+/// The nodes that nobody can ask.
+fn away(stage: &Stage<'_>) -> Vec<u16> {
+    let away = |&node: &u16| !stage.can_be_asked(node);
+    (0..stage.cluster.node_count()).filter(away).collect()
 }
 
 /// What the nodes that answer say of their keys; the others are left out.

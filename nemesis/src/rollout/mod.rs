@@ -4,6 +4,7 @@
 //! because of them is explained here to those who watch for ends that nothing explains.
 
 mod expect;
+mod meanwhile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
