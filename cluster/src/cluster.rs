@@ -127,8 +127,16 @@ impl Cluster {
     /// # Errors
     /// With the first that can't be started; those that could are up.
     pub async fn start_all(self: &Arc<Self>) -> Result<(), ClusterError> {
+        self.start_first(self.node_count()).await
+    }
+
+    /// Starts the nodes at the first so many positions, all at once.
+    ///
+    /// # Errors
+    /// As [`Cluster::start_all`].
+    pub async fn start_first(self: &Arc<Self>, count: u16) -> Result<(), ClusterError> {
         let mut starts = tokio::task::JoinSet::new();
-        for node in 0..self.node_count() {
+        for node in 0..count {
             let cluster = Arc::clone(self);
             starts.spawn(async move { cluster.start(node).await });
         }

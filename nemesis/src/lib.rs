@@ -34,6 +34,8 @@ pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Roll};
 pub use record::{FaultOutcome, FaultRecord, FaultSink, OutcomeRecord, Report, Step};
 pub use rollout::{Expect, Rollout};
 pub use runner::{Health, LeaderFinder, Surroundings, run};
-pub use schedule::{Details, PlannedFault, ScheduleError, parse, to_toml, validate};
+pub use schedule::{
+    Details, PlannedFault, ScheduleError, parse, to_toml, validate, validate_with_spares,
+};
 pub use target::Target;
 pub use until::Until;

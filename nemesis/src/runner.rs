@@ -353,11 +353,12 @@ impl Runner<'_> {
             Target::Follower => {
                 let leader = self.find_leader(size, within).await?;
                 // One that another fault has hold of is none to be had.
+                let members = self.stage.insiders();
                 let others = (1..size).map(|step| (leader + step) % size);
-                let free = others
-                    .into_iter()
-                    .find(|&node| !self.course.has_hold_of(node));
-                let follower = free.unwrap_or((leader + 1) % size);
+                let others: Vec<_> = others.filter(|node| members.contains(node)).collect();
+                let is_free = |node: &&u16| !self.course.has_hold_of(**node);
+                let follower = others.iter().find(is_free).or(others.first());
+                let follower = *follower.ok_or("the leader is the only member")?;
                 let how = format!(
                     "aimed at the follower after the leader {}, which is {}",
                     name(leader),
@@ -366,7 +367,7 @@ impl Runner<'_> {
                 (vec![follower], how)
             }
             Target::Nodes(nodes) => (nodes.clone(), format!("aimed at {}", planned.target)),
-            Target::All => ((0..size).collect(), "aimed at all".to_owned()),
+            Target::All => (self.stage.insiders(), "aimed at all".to_owned()),
             Target::Groups(_) | Target::Cuts(_) => (vec![], format!("aimed at {}", planned.target)),
         };
         if let Some(stranger) = planned

@@ -152,6 +152,19 @@ pub fn to_toml(schedule: &[PlannedFault]) -> Result<String, ScheduleError> {
 /// # Errors
 /// With the first fault that can't be carried out, and why.
 pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<Duration, ScheduleError> {
+    validate_with_spares(schedule, nodes, 0)
+}
+
+/// The same on a cluster with so many spares behind its members, which can be named too.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_with_spares(
+    schedule: &[PlannedFault],
+    nodes: u16,
+    spares: u16,
+) -> Result<Duration, ScheduleError> {
+    let all = nodes + spares;
     let mut end = Duration::ZERO;
     let mut last_at = Duration::ZERO;
     for (number, planned) in schedule.iter().enumerate() {
@@ -170,7 +183,7 @@ pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<Duration, Sched
             }
             last_at = planned.at;
         }
-        check_moment(schedule, number, nodes).map_err(&refuse)?;
+        check_moment(schedule, number, nodes, all).map_err(&refuse)?;
         group::check_in_nobodys_way(schedule, number).map_err(&refuse)?;
         end = end.max(group::ends(schedule, number));
         let min = planned.fault.info().nodes_min;
@@ -179,8 +192,8 @@ pub fn validate(schedule: &[PlannedFault], nodes: u16) -> Result<Duration, Sched
                 "it needs at least {min} nodes, the cluster has {nodes}"
             )));
         }
-        if let Some(&stranger) = planned.target.named().iter().find(|&&node| node >= nodes) {
-            return Err(refuse(no_such_node(stranger, nodes)));
+        if let Some(&stranger) = planned.target.named().iter().find(|&&node| node >= all) {
+            return Err(refuse(no_such_node(stranger, all)));
         }
         if planned.target == Target::Follower && nodes < 2 {
             return Err(refuse("a cluster of one node has no follower".into()));
@@ -196,7 +209,12 @@ fn no_such_node(node: u16, nodes: u16) -> String {
 }
 
 /// Whether the moment that an entry waits for can come.
-fn check_moment(schedule: &[PlannedFault], number: usize, nodes: u16) -> Result<(), String> {
+fn check_moment(
+    schedule: &[PlannedFault],
+    number: usize,
+    nodes: u16,
+    all: u16,
+) -> Result<(), String> {
     let Some(When { moment, .. }) = &schedule[number].when else {
         return Ok(());
     };
@@ -215,7 +233,7 @@ fn check_moment(schedule: &[PlannedFault], number: usize, nodes: u16) -> Result<
         ));
     }
     match moment.node() {
-        Some(stranger) if stranger >= nodes => Err(no_such_node(stranger, nodes)),
+        Some(stranger) if stranger >= all => Err(no_such_node(stranger, all)),
         _ => Ok(()),
     }
 }

@@ -57,6 +57,12 @@ pub struct ClusterPlan {
     pub system: SystemName,
     /// How many nodes; they are called n1, n2, ….
     pub nodes: u16,
+    /// How many more nodes wait to be added by a `member` step; they are called after the others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spares: u16,
+    /// Whether the first of them has an id that shares its 16 bits with n1's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collide: bool,
     /// `process` or `docker`.
     #[serde(default, skip_serializing_if = "RuntimeName::is_process")]
     pub runtime: RuntimeName,
@@ -86,6 +92,10 @@ pub struct ClusterPlan {
     /// Releases by node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub releases: BTreeMap<String, String>,
+}
+
+fn is_zero(count: &u16) -> bool {
+    *count == 0
 }
 
 fn default_release() -> String {
@@ -130,6 +140,8 @@ impl Plan {
                     SystemArg::Elastickv => SystemName::Elastickv,
                 },
                 nodes: shape.nodes,
+                spares: 0,
+                collide: false,
                 runtime: shape.runtime.unwrap_or_default(),
                 network: match shape.network {
                     NetworkArg::Auto => NetworkMode::Auto,
@@ -194,6 +206,11 @@ impl Plan {
         self.cluster.encryption != Encryption::Off || self.faults.iter().any(turns)
     }
 
+    /// Its members to begin with, and its spares.
+    pub fn all_nodes(&self) -> u16 {
+        self.cluster.nodes + self.cluster.spares
+    }
+
     /// Whether some fault of the plan cuts links between nodes.
     pub fn needs_links(&self) -> bool {
         self.faults
@@ -225,6 +242,16 @@ impl Plan {
             (1..=9).contains(&nodes),
             "a cluster has 1 to 9 nodes, not {nodes}"
         );
+        let spares = self.cluster.spares;
+        ensure!(
+            spares <= 9 - nodes,
+            "{nodes} nodes and {spares} spares are more than the 9 that there can be"
+        );
+        ensure!(
+            !self.cluster.collide || spares > 0,
+            "`collide` is for the first spare node, and there is none: add `spares = 1`"
+        );
+        let all = nodes + spares;
         ensure!(
             self.time >= Duration::from_secs(1) && self.time <= Duration::from_secs(7 * 24 * 3600),
             "the time must be from 1s to 7days, not {}",
@@ -244,19 +271,19 @@ impl Plan {
             "a workload stands in the plan twice; each may be there once"
         );
         for node in self.cluster.releases.keys() {
-            let known = (0..nodes)
+            let known = (0..all)
                 .map(keyquake_cluster::node_name)
                 .any(|name| name == *node);
             ensure!(
                 known,
-                "a release is given for {node}, but the nodes are n1 to n{nodes}"
+                "a release is given for {node}, but the nodes are n1 to n{all}"
             );
         }
         ensure!(
             self.cluster.snapshot_every != Some(0),
             "snapshot-every counts entries of the log, so it must be 1 or more"
         );
-        let end = keyquake_nemesis::validate(&self.faults, nodes)?;
+        let end = keyquake_nemesis::validate_with_spares(&self.faults, nodes, spares)?;
         ensure!(
             end <= self.time,
             "the last fault is held until {}, after the end of the run at {}{}",

@@ -2,8 +2,10 @@
 
 use anyhow::{Context, ensure};
 use keyquake_cluster::node_name;
-use keyquake_nemesis::{Details, PlannedFault, Roll, Switch};
+use keyquake_nemesis::{Details, PlannedFault, Roll};
 use keyquake_node::release::Release;
+use keyquake_rollout::{FlagChange, Release as Stage, Setup};
+use keyquake_systems::elastickv::EncryptionFlag;
 use keyquake_systems::{System, SystemName};
 
 use crate::plan::{Encryption, Plan};
@@ -49,7 +51,10 @@ pub(super) fn rolls(plan: &Plan) -> impl Iterator<Item = (usize, &PlannedFault, 
 struct Life {
     name: String,
     release: Release,
-    flags: bool,
+    setup: Setup,
+    /// Whether its flags were given one by one: who does that wants to see what becomes of them,
+    /// also on a release that does not look at them.
+    one_by_one: bool,
 }
 
 /// Follows every node through the plan: it must never have flags that its release lacks.
@@ -65,23 +70,34 @@ fn check_releases(plan: &Plan) -> anyhow::Result<()> {
             if !named.is_empty() && !named.contains(&position) {
                 continue;
             }
-            let flags = roll
-                .flags
-                .encryption
-                .map_or(life.flags, |to| to == Switch::On);
-            let release = release.unwrap_or(life.release);
-            check_flags(&life.name, release, flags).with_context(refused)?;
-            (life.release, life.flags) = (release, flags);
+            let change = &roll.flags;
+            let all_at_once = change.encryption.is_some();
+            life.one_by_one = is_one_by_one(change) || (life.one_by_one && !all_at_once);
+            life.setup = life.setup.changed(change);
+            life.release = release.unwrap_or(life.release);
+            check_flags(life).with_context(refused)?;
         }
     }
     Ok(())
 }
 
-fn check_flags(node: &str, release: Release, flags: bool) -> anyhow::Result<()> {
+fn is_one_by_one(change: &FlagChange) -> bool {
+    let all_at_once = FlagChange {
+        encryption: change.encryption,
+        ..FlagChange::default()
+    };
+    *change != all_at_once
+}
+
+fn check_flags(life: &Life) -> anyhow::Result<()> {
+    let (node, release) = (&life.name, life.release);
+    let given = EncryptionFlag::ALL
+        .iter()
+        .any(|flag| flag.is_given(&life.setup));
     ensure!(
-        !flags || release >= FLAGS_FROM,
+        !given || life.one_by_one || release >= FLAGS_FROM,
         "{node} would have the flags of encryption on release {release}, which has them from \
-         {FLAGS_FROM} on; add encryption = \"off\""
+         {FLAGS_FROM} on; add encryption = \"off\", or name the flags one by one"
     );
     Ok(())
 }
@@ -102,11 +118,15 @@ fn beginnings(plan: &Plan) -> anyhow::Result<Vec<Life>> {
         Ok(Life {
             name,
             release,
-            flags: level != Encryption::Off,
+            setup: match level {
+                Encryption::Off => Setup::bare(Stage::R6F),
+                _ => Setup::full(Stage::R6F),
+            },
+            one_by_one: false,
         })
     };
     parse(&cluster.release)?;
-    (0..cluster.nodes).map(node_name).map(life).collect()
+    (0..plan.all_nodes()).map(node_name).map(life).collect()
 }
 
 /// The release that every node needs for the cluster to be taken so far.

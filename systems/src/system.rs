@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyquake_cluster::{NetworkKind, NodeSpec};
 use keyquake_formats::canary::Canary;
+use keyquake_rollout::{FlagChange, MemberChange, Setup};
 use keyquake_workloads::{Capabilities, Connect, Protocol};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -52,6 +53,10 @@ impl FromStr for SystemName {
 /// How a store is to be started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemOptions {
+    /// Nodes behind the members that are prepared, and may be added later.
+    pub spares: u16,
+    /// The first spare's id shares 16 bits with the first member's.
+    pub collide: bool,
     /// The release of all nodes; `None` is the store's newest.
     pub release: Option<String>,
     /// The release of single nodes, by name (`n1`).
@@ -75,8 +80,8 @@ pub struct SystemOptions {
 pub struct NodeChange {
     /// Its release.
     pub release: Option<String>,
-    /// Whether it has the flags of encryption.
-    pub encryption: Option<bool>,
+    /// Its flags of encryption.
+    pub flags: FlagChange,
 }
 
 /// Why a store can't be used.
@@ -113,6 +118,22 @@ pub enum SystemError {
         /// Those that have one.
         known: Vec<String>,
     },
+    /// Its program would end at once.
+    #[error(
+        "{node} can't be given {flag} on release {release}, whose program doesn't know it; leave \
+         the flag out, or use a later release"
+    )]
+    FlagUnknown {
+        /// The node's name.
+        node: String,
+        /// The flag.
+        flag: &'static str,
+        /// The release.
+        release: String,
+    },
+    /// A command line that is not of this run.
+    #[error("the flags of a node can't be read: {0}")]
+    Flags(String),
     /// A node that is not there got a release.
     #[error("there is no node {0:?} to give a release to: nodes are n1 to n{1}")]
     NoSuchNode(String, u16),
@@ -174,7 +195,7 @@ pub trait System: Send + Sync {
     /// Which one.
     fn name(&self) -> SystemName;
 
-    /// What its nodes are: programs, flags, addresses, folders under `dir` (`nodes/<id>` for
+    /// What its nodes, and behind them the spares, are: programs, flags, addresses, folders under `dir` (`nodes/<id>` for
     /// data, `logs` for logs). Nothing is started or created.
     fn prepare(
         &self,
@@ -184,8 +205,17 @@ pub trait System: Send + Sync {
         options: &SystemOptions,
     ) -> Result<Vec<NodeSpec>, SystemError>;
 
+    /// What a node is started with, by its flags.
+    ///
+    /// # Errors
+    /// When its release names no stage of the rollout, or its flags are none of this run.
+    fn setup(&self, node: &NodeSpec) -> Result<Setup, SystemError>;
+
     /// The node as it has to be started after a change: same data, same addresses.
     fn changed(&self, node: &NodeSpec, change: &NodeChange) -> Result<NodeSpec, SystemError>;
+
+    /// The node as it has to be started to be added to a cluster that is there.
+    fn joining(&self, node: &NodeSpec, change: MemberChange) -> NodeSpec;
 
     /// Asks a node itself whether it is what a change made of it; gives what it said of itself.
     /// The error says what it is instead, or that it gave no answer.

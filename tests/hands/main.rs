@@ -2,3 +2,5 @@
 
 mod calls;
 mod lab;
+mod members;
+mod starts;

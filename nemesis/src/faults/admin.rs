@@ -182,7 +182,7 @@ impl Admin {
 /// The nodes that nobody can ask.
 fn away(stage: &Stage<'_>) -> Vec<u16> {
     let away = |&node: &u16| !stage.can_be_asked(node);
-    (0..stage.cluster.node_count()).filter(away).collect()
+    stage.insiders().into_iter().filter(away).collect()
 }
 
 /// What the nodes that answer say of their keys; the others are left out.

@@ -150,6 +150,12 @@ impl Fault for Member {
             seen = members;
             told.extend(words);
         }
+        if answer.outcome == Outcome::Accepted {
+            match self.change {
+                MemberChange::Remove => stage.rollout.left(node),
+                _ => stage.rollout.joined(node),
+            }
+        }
         stage.observe(&step, answer.outcome.clone(), seen);
         drop(judging);
         let told = format!(

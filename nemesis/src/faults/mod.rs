@@ -83,6 +83,12 @@ impl Stage<'_> {
         runs && !self.others().any(|fault| held(&fault))
     }
 
+    /// The nodes that are members, as far as the steps before made them so.
+    pub(crate) fn insiders(&self) -> Vec<u16> {
+        let is_in = |&node: &u16| !self.rollout.is_outside(node);
+        (0..self.cluster.node_count()).filter(is_in).collect()
+    }
+
     /// The nodes that are up.
     fn members_now(&self) -> Vec<u16> {
         let is_up = |&node: &u16| self.cluster.status(node).is_up();

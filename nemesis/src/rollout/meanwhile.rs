@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_call_is_judged_by_who_leads_when_it_is_taken() {
-        let rollout = Rollout::begun(&[NEW, OLD, NEW], &[]);
+        let rollout = Rollout::begun(&[NEW, OLD, NEW], 0, &[]);
         let refused = Outcome::Refused(Some("proposer-not-configured".to_owned()));
         let step = call(Call::Bootstrap, 0, vec![]);
         assert!(explained(&rollout, &step, &refused, Some(1), &[]));
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_member_that_came_back_could_be_asked() {
-        let rollout = Rollout::begun(&[NEW; 3], &[Call::Bootstrap]);
+        let rollout = Rollout::begun(&[NEW; 3], 0, &[Call::Bootstrap]);
         let step = call(Call::EnableStorageEnvelope, 0, vec![2]);
         assert!(explained(&rollout, &step, &Outcome::Accepted, None, &[]));
         assert!(!explained(&rollout, &step, &Outcome::Accepted, None, &[2]));

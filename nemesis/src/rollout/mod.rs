@@ -27,6 +27,8 @@ struct State {
     ended: BTreeSet<u16>,
     /// Nodes whose disks were saved, in that order.
     saved: Vec<u16>,
+    /// Nodes that are no members: spares that were not added, and members that were removed.
+    outside: BTreeSet<u16>,
 }
 
 /// What must come of a step, from the plan or from the model.
@@ -86,9 +88,17 @@ impl Rollout {
         }))
     }
 
-    /// With the model of a cluster of these members, on which these calls were accepted.
-    pub fn begun(setups: &[Setup], calls: &[Call]) -> Self {
-        let mut model = Model::new(setups, 0);
+    /// Without a model: of so many members, and so many spares behind them.
+    pub fn unmodelled(members: u16, spares: u16) -> Self {
+        let rollout = Self::new(None);
+        rollout.state().outside = (members..members + spares).collect();
+        rollout
+    }
+
+    /// With the model of a cluster of these members, on which these calls were accepted, and so
+    /// many spares behind them.
+    pub fn begun(setups: &[Setup], spares: u16, calls: &[Call]) -> Self {
+        let mut model = Model::new(setups, spares);
         for &call in calls {
             let step = Step::Call {
                 call,
@@ -105,7 +115,25 @@ impl Rollout {
             };
             model.observe(&step, &seen);
         }
-        Self::new(Some(model))
+        let members = setups.len() as u16;
+        let rollout = Self::unmodelled(members, spares);
+        rollout.state().model = Some(model);
+        rollout
+    }
+
+    /// Whether a node is no member: a spare that was not added, or a member that was removed.
+    pub fn is_outside(&self, node: u16) -> bool {
+        self.state().outside.contains(&node)
+    }
+
+    /// A node has become a member.
+    pub(crate) fn joined(&self, node: u16) {
+        self.state().outside.remove(&node);
+    }
+
+    /// A node is a member no more.
+    pub(crate) fn left(&self, node: u16) {
+        self.state().outside.insert(node);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

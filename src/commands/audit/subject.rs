@@ -38,9 +38,11 @@ pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
     let canary = Canary::of_seed(plan.seed);
     Ok(Subject {
         kek: existing(files.kek()).pop(),
-        nodes: (0..plan.cluster.nodes)
+        nodes: (0..plan.all_nodes())
             .map(keyquake_cluster::node_name)
             .map(node)
+            // A spare that was never started has no disk.
+            .filter(|node| node.data_dir.exists())
             .collect(),
         former_members: Vec::new(),
         answered: answered(run)?,

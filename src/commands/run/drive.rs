@@ -59,7 +59,8 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     };
     // Until the model is whole.
     let _ = rollout(stage, &hands);
-    let rollout = Arc::new(Rollout::default());
+    let cluster_plan = &stage.plan.cluster;
+    let rollout = Arc::new(Rollout::unmodelled(cluster_plan.nodes, cluster_plan.spares));
     let setup = Setup {
         options: stage.plan.workloads.clone(),
         seed: stage.plan.seed,
@@ -112,11 +113,13 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
 /// What is known of the rollout when the workloads begin. A store whose releases have names of
 /// their own has no model: then only what the plan says of a step is expected.
 fn rollout(stage: &Stage, hands: &Hands) -> Rollout {
-    let setups: Result<Vec<_>, _> = stage.specs.iter().map(|spec| hands.setup(spec)).collect();
+    let setups = stage.members().iter().map(|spec| hands.setup(spec));
+    let setups: Result<Vec<_>, _> = setups.collect();
     let calls = stage.plan.cluster.encryption.changes();
+    let (nodes, spares) = (stage.plan.cluster.nodes, stage.plan.cluster.spares);
     setups.map_or_else(
-        |_| Rollout::default(),
-        |setups| Rollout::begun(&setups, calls),
+        |_| Rollout::unmodelled(nodes, spares),
+        |setups| Rollout::begun(&setups, spares, calls),
     )
 }
 
@@ -186,7 +189,14 @@ async fn watch_exits(
         let (cluster, recorder, active) = (cluster.clone(), recorder.clone(), active.clone());
         let rollout = rollout.clone();
         async move {
-            while let Ok(ending) = cluster.wait_exit(node).await {
+            loop {
+                // A spare may be started at any time.
+                while !cluster.status(node).is_up() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                let Ok(ending) = cluster.wait_exit(node).await else {
+                    return;
+                };
                 let ours = active
                     .now()
                     .iter()
@@ -194,9 +204,6 @@ async fn watch_exits(
                     || rollout.explains(node);
                 if !ours && recorder.record_exit(node, ending.to_string()).is_err() {
                     return;
-                }
-                while !cluster.status(node).is_up() {
-                    tokio::time::sleep(LOOK_AGAIN).await;
                 }
             }
         }
@@ -232,6 +239,9 @@ async fn repair(
 ) -> anyhow::Result<()> {
     let deadline = tokio::time::Instant::now() + REPAIR_WITHIN;
     for spec in &stage.specs {
+        if rollout.is_outside(spec.index) {
+            continue;
+        }
         if !cluster.status(spec.index).is_up() {
             let now = cluster.spec(spec.index).await?;
             if hands

@@ -60,6 +60,8 @@ impl Stage {
         let options = SystemOptions {
             release: Some(plan.cluster.release.clone()),
             node_releases: plan.cluster.releases.clone(),
+            spares: plan.cluster.spares,
+            collide: plan.cluster.collide,
             bugs: plan.cluster.bugs.clone(),
             encryption: plan.cluster.encryption != Encryption::Off,
             first_port: plan.cluster.first_port,
@@ -99,7 +101,7 @@ impl Stage {
             folder.id(),
         )?);
         if let Some(docker) = &mut docker {
-            docker.begin(folder.id(), &path, plan.cluster.nodes, &journal, begun);
+            docker.begin(folder.id(), &path, plan.all_nodes(), &journal, begun);
         }
         eprintln!(
             "run {}: seed {}, {} faults planned",
@@ -135,13 +137,19 @@ impl Stage {
             self.journal.clone(),
         )?);
         self.cluster = Some(cluster.clone());
-        cluster.start_all().await?;
+        cluster.start_first(self.plan.cluster.nodes).await?;
         let deadline = tokio::time::Instant::now() + wiring::START_WITHIN;
-        for spec in &self.specs {
+        for spec in self.members() {
             self.ready(&cluster, spec, deadline).await?;
         }
-        self.system.serving(&self.specs, deadline).await?;
+        self.system.serving(self.members(), deadline).await?;
         Ok(cluster)
+    }
+
+    /// The nodes that are members to begin with; spares stand behind them.
+    pub fn members(&self) -> &[NodeSpec] {
+        let count = usize::from(self.plan.cluster.nodes);
+        self.specs.get(..count).unwrap_or(&self.specs)
     }
 
     /// What runs the nodes, and the network that they live in.
@@ -149,7 +157,7 @@ impl Stage {
         if let Some(docker) = &self.docker {
             return docker.raise().await;
         }
-        let network = Arc::new(Network::build(&self.network, self.plan.cluster.nodes).await?);
+        let network = Arc::new(Network::build(&self.network, self.plan.all_nodes()).await?);
         let marker = self.journal.marker();
         let mut runtime = ProcessRuntime::new(network.clone(), marker, self.begun)?;
         if self.plan.needs_groups() {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
 use keyquake_nemesis::{
-    Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome, Release,
-    Roll, Setup, Switch, Tamper,
+    Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Roll, Setup, Tamper,
 };
 use keyquake_systems::elastickv::disk::Disk;
+use keyquake_systems::elastickv::encryption::{Membership, full_node_id, node_id};
+use keyquake_systems::elastickv::{key_files, raft_id};
 use keyquake_systems::{NodeChange, System, SystemName};
 
 use super::programs::Expected;
@@ -62,13 +63,11 @@ impl Operator for Hands {
     }
 
     fn setup(&self, node: &NodeSpec) -> Result<Setup, String> {
-        let release: Release = node.release.parse().map_err(|e| format!("{e}"))?;
-        Ok(Setup::bare(release))
+        self.system.setup(node).map_err(|error| error.to_string())
     }
 
     fn rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<NodeSpec, String> {
-        let changed = self.system.changed(node, &node_change(roll));
-        changed.map_err(|error| error.to_string())
+        self.roll(node, roll)
     }
 
     async fn check_rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<String, String> {
@@ -82,20 +81,22 @@ impl Operator for Hands {
         Ok(format!("{said}; {runs}"))
     }
 
-    fn joining(&self, _: &NodeSpec, _: MemberChange) -> Result<NodeSpec, String> {
-        Err("not built yet".to_owned())
+    fn joining(&self, node: &NodeSpec, change: MemberChange) -> Result<NodeSpec, String> {
+        Ok(self.system.joining(node, change))
     }
 
-    async fn member(&self, _: MemberChange, _: &NodeSpec) -> Answer {
-        NOT_BUILT
+    async fn member(&self, change: MemberChange, node: &NodeSpec) -> Answer {
+        call::answer(self.membership().change(change, node.index).await)
     }
 
-    fn collides(&self, _: &NodeSpec) -> bool {
-        false
+    fn collides(&self, node: &NodeSpec) -> bool {
+        let short = |spec: &NodeSpec| node_id(full_node_id(raft_id(spec)));
+        let mut others = self.specs.iter().filter(|other| other.index != node.index);
+        others.any(|other| short(other) == short(node))
     }
 
-    async fn transfer(&self, _: u16) -> Answer {
-        NOT_BUILT
+    async fn transfer(&self, to: u16) -> Answer {
+        call::answer(self.membership().transfer(to).await)
     }
 
     fn save(&self, node: &NodeSpec) -> Result<String, String> {
@@ -120,13 +121,23 @@ impl Operator for Hands {
     }
 }
 
-const NOT_BUILT: Answer = Answer {
-    outcome: Outcome::Failed,
-    index: None,
-    said: String::new(),
-};
-
 impl Hands {
+    /// The node as a roll makes it, with the key file that it will look for.
+    fn roll(&self, node: &NodeSpec, roll: &Roll) -> Result<NodeSpec, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let changed = self.system.changed(node, &node_change(roll));
+        let changed = changed.map_err(|error| text(&error))?;
+        if let Some(kek) = roll.flags.kek {
+            let made = key_files(node).provide(kek);
+            made.map_err(|error| text(&error))?;
+        }
+        Ok(changed)
+    }
+
+    fn membership(&self) -> Membership {
+        Membership::of(&self.specs)
+    }
+
     fn keys(&self) -> Result<&Keys, String> {
         let keys = self.keys.as_deref();
         keys.ok_or_else(|| "the run has no keys to turn".to_owned())
@@ -137,6 +148,6 @@ impl Hands {
 pub fn node_change(roll: &Roll) -> NodeChange {
     NodeChange {
         release: roll.release.clone(),
-        encryption: roll.flags.encryption.map(|flags| flags == Switch::On),
+        flags: roll.flags,
     }
 }

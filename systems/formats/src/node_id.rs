@@ -44,6 +44,15 @@ pub fn collisions<'a>(raft_ids: impl IntoIterator<Item = &'a str>) -> Vec<Collis
     found
 }
 
+/// A Raft id that begins like this one and shares the 16 bits of another's.
+pub fn twin_of(raft_id: &str, begins: &str) -> String {
+    let wanted = node_id(full_node_id(raft_id));
+    // One in 65536 does; so many numbers hold far more than one.
+    let mut ids = (0..u32::MAX).map(|number| format!("{begins}-{number:x}"));
+    let twin = ids.find(|id| node_id(full_node_id(id)) == wanted);
+    twin.unwrap_or_else(|| begins.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +71,16 @@ mod tests {
             assert_eq!(full_node_id(raft_id), full, "{raft_id:?}");
         }
         assert_eq!(node_id(full_node_id("n2")), 0xd9d9);
+    }
+
+    #[test]
+    fn a_twin_is_another_with_the_same_16_bits() {
+        for raft_id in ["n1", "n2", ""] {
+            let twin = twin_of(raft_id, "n4");
+            assert!(twin.starts_with("n4-"), "{twin}");
+            assert_eq!(node_id(full_node_id(&twin)), node_id(full_node_id(raft_id)));
+            assert_ne!(full_node_id(&twin), full_node_id(raft_id));
+        }
     }
 
     #[test]

@@ -4,58 +4,49 @@
 use std::time::Duration;
 
 use keyquake_cluster::NodeSpec;
+use keyquake_rollout::{FlagChange, KekFile, Release, Setup, SidecarPath, Switch};
 
 use super::addresses::{self, GRPC};
 use super::encryption::files::run_folder;
 use super::encryption::{AdminClient, Answer, KeyFiles, NotAccepted, Refusal, SidecarStateReport};
 use super::launch::program;
+use super::setup::{self, EncryptionFlag};
 use crate::programs::Programs;
 use crate::system::{NodeChange, SystemError, SystemName};
 
 const RELEASE: &str = "--release=";
-const SIDECAR: &str = "--encryptionSidecarPath=";
-const KEK: &str = "--kekFile=";
-const ENABLED: &str = "--encryption-enabled";
 
 /// A node is asked what it is right after it became ready.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The flags of a node at one moment of its life. Without `keys` it knows nothing of encryption.
+/// The flags of a node at one moment of its life: of its setup, those that its program takes.
+/// A release that names no stage is a program that nobody here knows: it gets all.
 pub(super) fn flags(
     name: SystemName,
     id: &str,
     release: &str,
-    keys: Option<&KeyFiles>,
+    setup: &Setup,
+    files: &KeyFiles,
 ) -> Vec<String> {
     let mut flags = Vec::new();
     if name == SystemName::Reference {
         flags.push(format!("{RELEASE}{release}"));
     }
-    if let Some(keys) = keys {
-        flags.push(format!("{SIDECAR}{}", keys.sidecar(id).display()));
-        if takes_keys(name, release) {
-            flags.push(format!("{KEK}{}", keys.kek().display()));
-            flags.push(ENABLED.to_owned());
-        }
+    let mut setup = *setup;
+    if !takes(name, release, EncryptionFlag::Enabled) {
+        (setup.enabled, setup.kek) = (false, KekFile::Absent);
     }
+    setup.rotate_on_startup &= takes(name, release, EncryptionFlag::RotateOnStartup);
+    flags.extend(setup::flags(id, &setup, files));
     flags
 }
 
-/// Whether a release knows the flags that came with 6B: elastickv ends at a flag that it
-/// doesn't know. A word that is no stage names a program that nobody here knows: it gets all.
-fn takes_keys(name: SystemName, release: &str) -> bool {
-    let before = ["5d", "6a"].iter();
-    name == SystemName::Reference
-        || !before
-            .into_iter()
-            .any(|old| release.eq_ignore_ascii_case(old))
+fn takes(name: SystemName, release: &str, flag: EncryptionFlag) -> bool {
+    setup::stage_of(release).is_none_or(|stage| flag.is_taken(name, stage))
 }
 
 fn is_changeable(flag: &str) -> bool {
-    flag == ENABLED
-        || [RELEASE, SIDECAR, KEK]
-            .iter()
-            .any(|start| flag.starts_with(start))
+    flag.starts_with(RELEASE) || setup::is_flag(flag)
 }
 
 /// The node after a change.
@@ -65,24 +56,52 @@ pub(super) fn changed(
     node: &NodeSpec,
     change: &NodeChange,
 ) -> Result<NodeSpec, SystemError> {
+    let files = key_files(node);
+    let mut setup = setup::given(node, &files).map_err(SystemError::Flags)?;
+    // The path is the one flag of them that every release has: who has it alone because of its
+    // release has the others from a release that knows them on.
+    let had_all = takes(name, &node.release, EncryptionFlag::Enabled);
+    if !had_all && setup.sidecar != SidecarPath::Off {
+        (setup.enabled, setup.kek) = (true, KekFile::Own);
+    }
     let mut node = node.clone();
     if let Some(release) = &change.release {
         node.launch.program = program(name, programs, release)?;
         node.release.clone_from(release);
     }
+    check_taken(name, &node, &change.flags)?;
+    let setup = setup.changed(&change.flags);
     let args = &mut node.launch.args;
-    // The path is the one flag of them that every release has.
-    let encrypts = change
-        .encryption
-        .unwrap_or_else(|| args.iter().any(|flag| flag.starts_with(SIDECAR)));
     args.retain(|flag| !is_changeable(flag));
-    let keys = encrypts.then(|| KeyFiles::of_run(run_folder(&node.data_dir)));
-    args.extend(flags(name, &node.id, &node.release, keys.as_ref()));
+    args.extend(flags(name, &node.id, &node.release, &setup, &files));
     Ok(node)
 }
 
+/// A flag that is asked for by itself must be one that the program takes.
+fn check_taken(name: SystemName, node: &NodeSpec, change: &FlagChange) -> Result<(), SystemError> {
+    let kek = change.kek.is_some_and(|kek| kek != KekFile::Absent);
+    let asked = [
+        (change.flag == Some(Switch::On), EncryptionFlag::Enabled),
+        (kek, EncryptionFlag::KekFile),
+        (
+            change.rotate_on_startup == Some(Switch::On),
+            EncryptionFlag::RotateOnStartup,
+        ),
+    ];
+    let stranger =
+        |(asked, flag): &(bool, EncryptionFlag)| *asked && !takes(name, &node.release, *flag);
+    match asked.iter().find(|asked| stranger(asked)) {
+        None => Ok(()),
+        Some((_, flag)) => Err(SystemError::FlagUnknown {
+            node: node.id.clone(),
+            flag: flag.name(),
+            release: node.release.clone(),
+        }),
+    }
+}
+
 /// Where the files of a node's encryption lie, with flags that name them and without.
-pub(super) fn key_files(node: &NodeSpec) -> KeyFiles {
+pub fn key_files(node: &NodeSpec) -> KeyFiles {
     KeyFiles::of_run(run_folder(&node.data_dir))
 }
 
@@ -94,9 +113,21 @@ pub(super) async fn check(
 ) -> Result<String, String> {
     let client = AdminClient::new(addresses::of(node, GRPC).to_string(), ASK_TIMEOUT);
     let unsaid = |error: NotAccepted| format!("it does not say what it is: {error}");
-    let build = client.capability().await.map_err(unsaid)?.build_sha;
-    let path = has_path(client.sidecar_state().await).map_err(unsaid)?;
-    fits(name, &build, path, change)
+    let setup = setup::given(node, &key_files(node))?;
+    let report = client.capability().await.map_err(unsaid)?;
+    let said = Said {
+        path: has_path(client.sidecar_state().await).map_err(unsaid)?,
+        capable: report.encryption_capable,
+        build: report.build_sha,
+    };
+    fits(name, &said, &setup, change)
+}
+
+/// What a node says of itself.
+struct Said {
+    build: String,
+    path: bool,
+    capable: bool,
 }
 
 /// Whether a node was given a sidecar path, by its answer about its keys: the one flag that
@@ -113,18 +144,36 @@ fn has_path(state: Answer<SidecarStateReport>) -> Answer<bool> {
     }
 }
 
-/// The reference store names its release in its build.
-fn fits(name: SystemName, build: &str, path: bool, change: &NodeChange) -> Result<String, String> {
-    let has = if path { "a" } else { "no" };
-    let said = format!("build {build}, {has} sidecar path");
+/// The reference store names its release in its build. That a node without all flags calls
+/// itself capable is for the cutovers to show: here only what it lacks is seen.
+fn fits(
+    name: SystemName,
+    said: &Said,
+    setup: &Setup,
+    change: &NodeChange,
+) -> Result<String, String> {
+    let Said {
+        build,
+        path,
+        capable,
+    } = said;
+    let has = if *path { "a" } else { "no" };
+    let can = if *capable { "capable" } else { "not capable" };
+    let told = format!("build {build}, {has} sidecar path, {can}");
     let release = change.release.as_deref();
     let other_release = name == SystemName::Reference
         && release.is_some_and(|release| build.rsplit('-').next() != Some(release));
-    let other_flags = change.encryption.is_some_and(|on| on != path);
-    if other_release || other_flags {
-        Err(format!("it says it is {said}"))
+    let other_path = *path != (setup.sidecar != SidecarPath::Off);
+    let full = Setup {
+        rotate_on_startup: setup.rotate_on_startup,
+        ..Setup::full(setup.release)
+    };
+    // Before there is a cutover nobody has to be, and from then on whoever has all three is.
+    let lacks = *setup == full && setup.release >= Release::R6D && !capable;
+    if other_release || other_path || lacks {
+        Err(format!("it says it is {told}"))
     } else {
-        Ok(said)
+        Ok(told)
     }
 }
 
@@ -170,14 +219,21 @@ mod tests {
     fn release(name: &str) -> NodeChange {
         NodeChange {
             release: Some(name.to_owned()),
-            encryption: None,
+            flags: FlagChange::default(),
+        }
+    }
+
+    fn all(on: bool) -> FlagChange {
+        FlagChange {
+            encryption: Some(if on { Switch::On } else { Switch::Off }),
+            ..FlagChange::default()
         }
     }
 
     fn encryption(on: bool) -> NodeChange {
         NodeChange {
             release: None,
-            encryption: Some(on),
+            flags: all(on),
         }
     }
 
@@ -191,7 +247,7 @@ mod tests {
         let n2 = &nodes(SystemName::Reference, options.clone())[1];
         let change = NodeChange {
             release: Some("6b".to_owned()),
-            encryption: Some(true),
+            flags: all(true),
         };
         let rolled = changed(SystemName::Reference, n2, &change).unwrap();
         let started_so = SystemOptions {
@@ -231,25 +287,106 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_something_else_is_seen() {
-        let six_b = "keyquake-0.1.0-6b";
-        let to = |release_name: &str, on| NodeChange {
-            encryption: Some(on),
-            ..release(release_name)
+    fn single_flags_change_alone_and_come_back() {
+        let n2 = &nodes(SystemName::Reference, SystemOptions::default())[1];
+        let change = |flags| NodeChange {
+            release: None,
+            flags,
         };
-        let fits =
-            |build, path, change: &NodeChange| fits(SystemName::Reference, build, path, change);
+        let to = |node, flags| changed(SystemName::Reference, node, &change(flags)).unwrap();
+        let foreign = FlagChange {
+            kek: Some(KekFile::Foreign),
+            rotate_on_startup: Some(Switch::On),
+            ..all(true)
+        };
+        let rolled = to(n2, foreign);
+        let given = |node: &NodeSpec, flag: &str| node.launch.args.contains(&flag.to_owned());
+        assert!(given(&rolled, "--kekFile=/run-folder/kek-foreign"));
+        assert!(given(&rolled, "--encryption-rotate-on-startup"));
+        let unflagged = FlagChange {
+            flag: Some(Switch::Off),
+            sidecar: Some(SidecarPath::Undurable),
+            ..FlagChange::default()
+        };
+        let rolled = to(&rolled, unflagged);
+        assert!(!given(&rolled, "--encryption-enabled"));
+        assert!(given(&rolled, "--kekFile=/run-folder/kek-foreign"));
+        let path = "--encryptionSidecarPath=/proc/tty/ldisc/sidecar.json";
+        assert!(given(&rolled, path));
+        let off = FlagChange {
+            rotate_on_startup: Some(Switch::Off),
+            ..all(false)
+        };
+        assert_eq!(&to(&rolled, off), n2);
+    }
+
+    #[test]
+    fn a_program_gets_no_flag_that_it_does_not_know() {
+        let options = SystemOptions {
+            release: Some("6a".to_owned()),
+            ..SystemOptions::default()
+        };
+        let n2 = &nodes(SystemName::Elastickv, options)[1];
+        let to = |flags| {
+            let change = NodeChange {
+                release: None,
+                flags,
+            };
+            changed(SystemName::Elastickv, n2, &change)
+        };
+        let foreign = FlagChange {
+            kek: Some(KekFile::Foreign),
+            ..FlagChange::default()
+        };
+        let text = to(foreign).unwrap_err().to_string();
+        assert!(text.contains("--kekFile") && text.contains("6a"), "{text}");
+        let path = FlagChange {
+            sidecar: Some(SidecarPath::On),
+            ..FlagChange::default()
+        };
+        let rolled = to(path).unwrap();
+        assert!(rolled.launch.args.ends_with(&[WITH_KEYS[0].to_owned()]));
+    }
+
+    #[test]
+    fn a_node_that_is_something_else_is_seen() {
+        let said = |build: &str, path, capable| Said {
+            build: build.to_owned(),
+            path,
+            capable,
+        };
+        let full = Setup::full(Release::R6B);
+        let bare = Setup::bare(Release::R6B);
+        let fits = |said: &Said, setup, change: &NodeChange| {
+            fits(SystemName::Reference, said, setup, change)
+        };
+        let six_b = said("keyquake-0.1.0-6b", true, true);
         assert_eq!(
-            fits(six_b, true, &to("6b", true)).unwrap(),
-            "build keyquake-0.1.0-6b, a sidecar path"
+            fits(&six_b, &full, &release("6b")).unwrap(),
+            "build keyquake-0.1.0-6b, a sidecar path, capable"
         );
-        for wrong in [to("6c", true), to("6b", false), to("b", true)] {
-            assert!(fits(six_b, true, &wrong).is_err(), "{wrong:?}");
-        }
-        let error = fits("keyquake-0.1.0-5d", false, &to("5d", true)).unwrap_err();
-        assert!(error.ends_with("5d, no sidecar path"), "{error}");
+        assert!(fits(&six_b, &full, &release("6c")).is_err());
+        assert!(fits(&six_b, &full, &release("b")).is_err());
+        assert!(fits(&six_b, &bare, &release("6b")).is_err());
+        let idle = said("keyquake-0.1.0-6b", true, false);
+        assert!(fits(&idle, &full, &release("6b")).is_ok());
+        let later = said("keyquake-0.1.0-6d", true, false);
+        let full_6d = Setup::full(Release::R6D);
+        assert!(fits(&later, &full_6d, &release("6d")).is_err());
+        let no_kek = Setup {
+            kek: KekFile::Absent,
+            ..full
+        };
+        assert!(fits(&idle, &no_kek, &encryption(true)).is_ok());
+        let none = said("keyquake-0.1.0-5d", false, false);
+        let error = fits(&none, &full, &release("5d")).unwrap_err();
+        assert!(
+            error.ends_with("5d, no sidecar path, not capable"),
+            "{error}"
+        );
         // elastickv's build is a commit, which names no release.
-        assert!(super::fits(SystemName::Elastickv, "d9a031d0", true, &encryption(true)).is_ok());
+        let commit = said("d9a031d0", true, true);
+        assert!(super::fits(SystemName::Elastickv, &commit, &full, &release("6b")).is_ok());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 const READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Sentences of the store, and the name of the error each belongs to.
-const SENTENCES: [(&str, &str); 13] = [
+const SENTENCES: [(&str, &str); 17] = [
     (
         "sidecar present on disk but --encryption-enabled is not set",
         "ErrSidecarPresentWithoutFlag",
@@ -26,6 +26,15 @@ const SENTENCES: [(&str, &str); 13] = [
         "does not support durable directory sync",
         "ErrUnsupportedFilesystem",
     ),
+    // The same probe, where not even its file can be made.
+    ("for fsync support", "ErrUnsupportedFilesystem"),
+    (
+        "requested index is unavailable due to compaction",
+        "ErrSidecarBehindRaftLog",
+    ),
+    // These have no name in its design.
+    ("failed to load KEK from", "kek-unusable"),
+    ("encryption: parse sidecar", "sidecar-unreadable"),
     (
         "raft_applied_index is behind the raftengine",
         "ErrSidecarBehindRaftLog",
@@ -72,6 +81,15 @@ const REFUSALS: [&str; 6] = [
     "encryption: ",
 ];
 
+/// Levels that end nothing, as the stores' loggers spell them.
+const QUIET: [&str; 5] = [
+    " INFO ",
+    " WARN ",
+    " DEBUG ",
+    "\"level\":\"INFO\"",
+    "\"level\":\"WARN\"",
+];
+
 /// The last words of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastWords {
@@ -103,8 +121,10 @@ pub fn last_words(log: &Path, from: u64) -> io::Result<Option<LastWords>> {
 
 /// A halt outweighs what the process says while it goes down because of it.
 fn of_text(text: &str) -> Option<LastWords> {
-    let halt = text
-        .lines()
+    let is_quiet = |line: &&str| QUIET.iter().any(|level| line.contains(level));
+    let loud: Vec<_> = text.lines().filter(|line| !is_quiet(line)).collect();
+    let halt = loud
+        .iter()
         .find(|line| HALTS.iter().any(|piece| line.contains(piece)));
     if let Some(line) = halt {
         return Some(LastWords {
@@ -114,10 +134,10 @@ fn of_text(text: &str) -> Option<LastWords> {
             line: spoken(line),
         });
     }
-    let named = text.lines().rfind(|line| name(line).is_some());
+    let named = loud.iter().rfind(|line| name(line).is_some());
     let line = named.or_else(|| {
-        let is_reason = |line: &&str| REFUSALS.iter().any(|piece| line.contains(piece));
-        text.lines().rfind(is_reason)
+        let is_reason = |line: &&&str| REFUSALS.iter().any(|piece| line.contains(piece));
+        loud.iter().rfind(is_reason)
     })?;
     Some(LastWords {
         name: name(line),
@@ -173,7 +193,27 @@ mod tests {
     use super::*;
 
     /// Lines as the stores write them, and what they mean.
-    const LINES: [(&str, Option<&str>, Option<u64>); 9] = [
+    const LINES: [(&str, Option<&str>, Option<u64>); 13] = [
+        (
+            "    1.2 err 2026/11/25 10:26:53 encryption startup guards refused process start: encryption: probe sidecar dir \"/proc/tty/ldisc\" for fsync support: open /proc/tty/ldisc/.encryption-probe-1628351269.tmp: no such file or directory",
+            Some("ErrUnsupportedFilesystem"),
+            None,
+        ),
+        (
+            "    1.2 err 2026/11/25 10:26:51 encryption startup guards refused process start: sidecar=\"t/keys/s.json\" purpose=\"storage\" active_key_id=2568818436 local_epoch=0xFFFF (max=0xFFFF): encryption: active DEK has reached local_epoch=0xFFFF saturation; refusing to start (rotate the affected DEK)",
+            Some("ErrLocalEpochExhausted"),
+            None,
+        ),
+        (
+            "    2.1 err 2026/11/25 10:35:35 ERROR encryption FSM apply requested halt; not advancing setApplied entry_index=7 err=\"kv/fsm: apply bootstrap: applier: bootstrap requires KEK unwrapper (Stage 6B): encryption: KEK not configured on this node; cannot unwrap wrapped DEK material\\n(1) attached stack trace\"",
+            Some("ErrKEKNotConfigured"),
+            Some(7),
+        ),
+        (
+            "    0.5 err 2026-11-25T10:40:00.0Z ERROR keyquake_node: encryption startup guards refused process start: ErrReleaseTooOld: the raft envelope is active, which this release can't read (--release)",
+            Some("ErrReleaseTooOld"),
+            None,
+        ),
         (
             "    1.2345 err 2026/11/25 10:00:00 encryption startup guards refused process start: sidecar present on disk but --encryption-enabled is not set: path=\"/x\"",
             Some("ErrSidecarPresentWithoutFlag"),
@@ -196,12 +236,12 @@ mod tests {
         ),
         (
             "failed to load KEK from /run/kek: file is 31 bytes long",
-            None,
+            Some("kek-unusable"),
             None,
         ),
         (
             "encryption: parse sidecar \"/x\": invalid character",
-            None,
+            Some("sidecar-unreadable"),
             None,
         ),
         (
@@ -247,6 +287,8 @@ mod tests {
     #[test]
     fn silence_is_no_reason() {
         assert_eq!(of_text("serving\nbye\n"), None);
+        let quiet = "  1.0 err 2026/11/25 10:26:50 INFO local_epoch is behind registry last_seen\n";
+        assert_eq!(of_text(quiet), None);
         assert_eq!(of_text(""), None);
     }
 

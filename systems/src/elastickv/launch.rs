@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use keyquake_cluster::{Launch, NetworkKind, NodeAddresses, NodeSpec, node_name};
+use keyquake_formats::node_id::twin_of;
+use keyquake_rollout::{Release, Setup};
 
 use super::addresses::{self, DYNAMO, GRPC, METRICS, RESP, S3, SQS};
 use super::change;
@@ -28,16 +30,17 @@ pub(super) fn prepare(
     network: &NetworkKind,
     options: &SystemOptions,
 ) -> Result<Vec<NodeSpec>, SystemError> {
-    if !(1..=NODES_MAX).contains(&nodes) {
-        return Err(SystemError::NodeCount(nodes));
+    let all = nodes.saturating_add(options.spares);
+    if nodes == 0 || all > NODES_MAX {
+        return Err(SystemError::NodeCount(all));
     }
-    let names: Vec<String> = (0..nodes).map(node_name).collect();
+    let names: Vec<String> = (0..all).map(node_name).collect();
     if let Some(stranger) = options
         .node_releases
         .keys()
         .find(|node| !names.contains(node))
     {
-        return Err(SystemError::NoSuchNode(stranger.clone(), nodes));
+        return Err(SystemError::NoSuchNode(stranger.clone(), all));
     }
     if name != SystemName::Reference && !options.bugs.is_empty() {
         return Err(SystemError::NoBugs(name));
@@ -46,24 +49,30 @@ pub(super) fn prepare(
         what: format!("find the folder {}", dir.display()),
         source,
     })?;
-    let addresses = addresses::assign(nodes, network, options.first_port)?;
+    let addresses = addresses::assign(all, network, options.first_port)?;
+    let ids = raft_ids(&names, nodes, options.collide);
     let group = Group {
         name,
-        ids: &names,
+        ids: &ids,
+        members: usize::from(nodes),
         addresses: &addresses,
         data: dir.join(NODES),
     };
-    let keys = options.encryption.then(|| KeyFiles::of_run(&dir));
-    (0..nodes)
+    let files = KeyFiles::of_run(&dir);
+    let setup = match options.encryption {
+        true => Setup::full(Release::R6F),
+        false => Setup::bare(Release::R6F),
+    };
+    (0..all)
         .map(|index| {
             let place = usize::from(index);
             let id = names[place].clone();
             let release = release(name, &id, options);
             let mut args = group.arguments(place, &options.bugs);
-            args.extend(change::flags(name, &id, &release, keys.as_ref()));
+            args.extend(change::flags(name, &id, &release, &setup, &files));
             Ok(NodeSpec {
                 index,
-                data_dir: group.data.join(&id),
+                data_dir: group.data.join(&ids[place]),
                 log_dir: dir.join("logs"),
                 addresses: addresses[place].clone(),
                 launch: Launch {
@@ -78,10 +87,22 @@ pub(super) fn prepare(
         .collect()
 }
 
+/// Nodes' names in their Raft group: their own, but the first spare's if it is to collide.
+fn raft_ids(names: &[String], members: u16, collide: bool) -> Vec<String> {
+    let mut ids = names.to_vec();
+    let first_spare = usize::from(members);
+    if let (true, Some(spare)) = (collide, ids.get_mut(first_spare)) {
+        *spare = twin_of(&names[0], spare);
+    }
+    ids
+}
+
 /// What the flags of all nodes are made from.
 struct Group<'a> {
     name: SystemName,
     ids: &'a [String],
+    /// The first so many are members from the beginning, the others spares.
+    members: usize,
     addresses: &'a [NodeAddresses],
     /// A node adds its own name to this.
     data: PathBuf,
@@ -125,23 +146,20 @@ impl Group<'_> {
 
     /// `n1=host:port,n2=…`
     fn members(&self) -> String {
-        self.list(|place| (self.ids[place].clone(), self.address(place, GRPC)))
+        let members = 0..self.members;
+        list(members.map(|place| (self.ids[place].clone(), self.address(place, GRPC))))
     }
 
     /// Raft address to service address: without it a follower can't pass a request on.
     fn map_to(&self, service: &str) -> String {
-        self.list(|place| (self.address(place, GRPC), self.address(place, service)))
+        let all = 0..self.ids.len();
+        list(all.map(|place| (self.address(place, GRPC), self.address(place, service))))
     }
+}
 
-    fn list(&self, pair: impl Fn(usize) -> (String, String)) -> String {
-        (0..self.ids.len())
-            .map(|place| {
-                let (left, right) = pair(place);
-                format!("{left}={right}")
-            })
-            .collect::<Vec<_>>()
-            .join(",")
-    }
+fn list(pairs: impl Iterator<Item = (String, String)>) -> String {
+    let pairs = pairs.map(|(left, right)| format!("{left}={right}"));
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 /// The environment of a node: the store's own needs, then what the user wants.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyquake_cluster::{NetworkKind, NodeSpec};
 use keyquake_formats::canary::Canary;
+use keyquake_rollout::{MemberChange, Setup};
 use keyquake_workloads::{Capabilities, Connect, Protocol};
 use tokio::time::Instant;
 
@@ -21,11 +22,17 @@ pub mod encryption;
 pub mod errors;
 mod grpc;
 mod health;
+mod joining;
 pub mod last_words;
 mod launch;
 mod ready;
 mod resp;
+mod setup;
 mod spelling;
+
+pub use change::key_files;
+pub use joining::raft_id;
+pub use setup::EncryptionFlag;
 
 /// The suite's own reference store, started from the suite's own executable.
 pub struct Reference {
@@ -56,12 +63,20 @@ macro_rules! same_wire {
                 launch::prepare($name, &self.programs, nodes, dir, network, options)
             }
 
+            fn setup(&self, node: &NodeSpec) -> Result<Setup, SystemError> {
+                setup::of(node, &change::key_files(node)).map_err(SystemError::Flags)
+            }
+
             fn changed(
                 &self,
                 node: &NodeSpec,
                 change: &NodeChange,
             ) -> Result<NodeSpec, SystemError> {
                 change::changed($name, &self.programs, node, change)
+            }
+
+            fn joining(&self, node: &NodeSpec, change: MemberChange) -> NodeSpec {
+                joining::joining($name, node, change)
             }
 
             async fn check_changed(

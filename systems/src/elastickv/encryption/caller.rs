@@ -10,13 +10,11 @@ use keyquake_cluster::NodeSpec;
 use keyquake_rollout::{Call, Send};
 use tokio::time::Instant;
 
-use super::compose::Node;
+use super::node::{Node, leading};
 use super::reply::{Reply, Tried};
 use super::request::Request;
 use super::{CallWatch, Kek, NotAccepted, Refusal, SidecarStateReport};
 
-/// How long one call may take: a cutover drains writes first.
-const CALL_WITHIN: Duration = Duration::from_secs(10);
 /// How long a leader that takes the call may be looked for.
 const FIND_WITHIN: Duration = Duration::from_secs(20);
 /// Between two tries.
@@ -66,9 +64,8 @@ enum Words<'a> {
 impl Caller {
     /// Calls these nodes, by their positions. New keys are wrapped under this KEK.
     pub fn new(nodes: &[NodeSpec], kek: Kek) -> Self {
-        let node = |spec| Node::of(spec, CALL_WITHIN);
         Self {
-            nodes: nodes.iter().map(node).collect(),
+            nodes: nodes.iter().map(Node::of).collect(),
             kek,
             sent: Mutex::default(),
         }
@@ -150,17 +147,6 @@ impl Caller {
             tokio::time::sleep_until(deadline.min(Instant::now() + TRY_AGAIN)).await;
         }
     }
-
-    /// Who leads, by the nodes' own word; the highest term wins.
-    pub(super) async fn leader(&self) -> Option<&Node> {
-        let views = join_all(self.nodes.iter().map(|node| node.asked.raft_view())).await;
-        let leaders = self.nodes.iter().zip(views).filter_map(|(node, view)| {
-            let view = view.ok().filter(|view| view.leads)?;
-            Some((node, view.term))
-        });
-        let (leader, _) = leaders.max_by_key(|(_, term)| *term)?;
-        Some(leader)
-    }
 }
 
 /// Releases 6B to 6D of elastickv leave the index in their sidecar at 0, keys or not.
@@ -194,7 +180,7 @@ impl Line<'_> {
     async fn once(&self, words: Words<'_>, sent: &mut Option<Request>) -> Tried {
         let node = match self.at {
             Some(at) => self.caller.nodes.get(usize::from(at)),
-            None => self.caller.leader().await,
+            None => leading(&self.caller.nodes).await,
         };
         let Some(node) = node else {
             return Tried::Unsent(match self.at {

@@ -1,27 +1,19 @@
 //! What a call says, made from what the node says of itself that gets it. Nothing is refused
 //! here: what can't be is for the store to say.
 
-use std::time::Duration;
-
 use elastickv_wire::rotate_dek_request::Purpose as WirePurpose;
 use elastickv_wire::{
     BootstrapEncryptionRequest, EnableRaftEnvelopeRequest, EnableStorageEnvelopeRequest,
     RegisterEncryptionWriterRequest, ResyncSidecarRequest, RotateDekRequest, SidecarStateReport,
     WriterRegistryEntry,
 };
-use keyquake_cluster::NodeSpec;
 use keyquake_rollout::Call;
 use thiserror::Error;
 
+use super::node::Node;
 use super::refusal::Answer;
 use super::request::Request;
-use super::{AdminClient, Dek, Kek, KeyError, NotAccepted, Purpose, full_node_id};
-use crate::elastickv::addresses::{self, GRPC};
-use crate::elastickv::change;
-
-/// A question to a node. It answers in a millisecond or two; one that is paused or cut off must
-/// not hold up who asks.
-const ASK_WITHIN: Duration = Duration::from_secs(1);
+use super::{Dek, Kek, KeyError, NotAccepted, Purpose, full_node_id};
 
 /// Why there is no request.
 #[derive(Debug, Error)]
@@ -37,32 +29,10 @@ pub(super) enum Unmade {
     EpochUnknown { node: String, key: u32 },
 }
 
-/// A node, as the administration speaks to it.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    /// Its Raft id.
-    pub(super) id: String,
-    /// For questions.
-    pub(super) asked: AdminClient,
-    /// For calls.
-    pub(super) called: AdminClient,
-}
-
 /// A node's keys as it says them; `None` if it says that it has none.
 type State = Option<SidecarStateReport>;
 
 impl Node {
-    /// The node of this launch; a call to it may take `timeout`.
-    pub(super) fn of(spec: &NodeSpec, timeout: Duration) -> Self {
-        let address = addresses::of(spec, GRPC).to_string();
-        Self {
-            id: spec.id.clone(),
-            asked: AdminClient::new(address.clone(), ASK_WITHIN)
-                .with_sidecar(change::key_files(spec).sidecar(&spec.id)),
-            called: AdminClient::new(address, timeout),
-        }
-    }
-
     /// A request for it. `epoch` is one to register in place of its own.
     pub(super) async fn compose(
         &self,

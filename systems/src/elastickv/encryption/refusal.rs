@@ -78,6 +78,12 @@ refusals! {
     WriterBatch = "writer-batch",
     /// The rotation on startup has not completed.
     RotationPending = "rotation-pending",
+    /// The membership has changed since it was looked at.
+    ConfigurationChanged = "configuration-changed",
+    /// A learner is not where it has to be to get a vote.
+    NotCaughtUp = "not-caught-up",
+    /// The node has its vote, or is no member.
+    NotALearner = "not-a-learner",
     /// The node's release does not know the call.
     CallUnknown = "call-unknown",
 }
@@ -149,6 +155,15 @@ pub const ROWS: &[Row] = &[
     row(NOT_IN_TIME, "encryption: propose 0x", Class::Indeterminate),
     refused(PRECONDITION, "proposer is not configured on this node", Refusal::ProposerNotConfigured),
     refused(PRECONDITION, "encryption: not leader", Refusal::NotLeader),
+    refused(PRECONDITION, "etcd raft engine is not leader", Refusal::NotLeader),
+    refused(PRECONDITION, "membership change refused (unreachable member", Refusal::MemberUnreachable),
+    refused(PRECONDITION, "ErrPeerNotEncryptionCapable", Refusal::MemberNotCapable),
+    refused(PRECONDITION, "writer registry uint16 collision", Refusal::NodeIdCollision),
+    refused(PRECONDITION, "configuration index does not match", Refusal::ConfigurationChanged),
+    refused(PRECONDITION, "blocked by pending config change", Refusal::AnotherChangePending),
+    refused(PRECONDITION, "has not caught up to min_applied_index", Refusal::NotCaughtUp),
+    refused(PRECONDITION, "target is not a learner", Refusal::NotALearner),
+    refused(PRECONDITION, "remove-server target is not a member", Refusal::NotAMember),
     refused(PRECONDITION, "cluster not bootstrapped", Refusal::NotBootstrapped),
     refused(PRECONDITION, "cluster is not bootstrapped", Refusal::NotBootstrapped),
     refused(PRECONDITION, "sidecar file is missing", Refusal::SidecarMissing),

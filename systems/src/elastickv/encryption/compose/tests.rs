@@ -1,5 +1,7 @@
 //! Which epoch a node proposes under.
 
+use super::super::AdminClient;
+use super::super::node::ASK_WITHIN;
 use super::*;
 
 const KEY: u32 = 7;
@@ -34,6 +36,7 @@ fn a_node_that_keeps_its_epoch_to_itself_has_it_in_its_sidecar() {
     let client = AdminClient::new("127.0.0.1:1", ASK_WITHIN);
     let node = Node {
         id: "n1".to_owned(),
+        address: ([127, 0, 0, 1], 1).into(),
         asked: client.clone().with_sidecar(path.clone()),
         called: client,
     };
