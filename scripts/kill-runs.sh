@@ -102,13 +102,14 @@ for run in $(seq "$runs"); do
     id=$(cd "$results" 2>/dev/null && find . -maxdepth 2 -name run.json -printf '%h\n' | sed 's|^\./||')
     id=${id:-none}
     note "$id" >"$folder/notes"
-    if ! kill -KILL "$suite" 2>/dev/null; then
+    # The shell's word that a child was killed is not for the reader of the table.
+    { kill -KILL "$suite"; sent=$?; wait "$suite"; } 2>/dev/null
+    if [ $sent != 0 ]; then
         count over "$runtime"
     else
         count killed "$runtime"
         [ -e "$results/$id/history.kqh" ] || count early "$runtime"
     fi
-    { wait "$suite"; } 2>/dev/null
     # That it finds what is there: containers outlive the suite, processes end with it.
     count there "$runtime" "$(left "$id" "$folder/notes" | wc -l)"
     begun=$(millis)
