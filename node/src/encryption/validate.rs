@@ -108,7 +108,13 @@ pub fn validate(
             }
             check_wrapped(encryption, wrapped)?;
             let dek_id = state.active.of(*purpose);
-            check_proposer(members, &writer, &WriterRow { dek_id, ..*row })?;
+            let active = WriterRow { dek_id, ..*row };
+            // A release that seals nothing registers nobody under what another's rotation brought.
+            if encryption.seals_values() || writer(Slot::of(&active))?.is_some() {
+                check_proposer(members, &writer, &active)?;
+            } else {
+                check_member(members, &active)?;
+            }
             Ok(Acceptance::Propose)
         }
         KeyEntry::EnableStorage { row } => {
@@ -218,12 +224,7 @@ fn check_cutover(
     Ok(Acceptance::Propose)
 }
 
-/// A proposer is a member, and names the epoch it is registered with.
-fn check_proposer(
-    members: &Peers,
-    writer: &impl Fn(Slot) -> Result<Option<Writer>, FsmError>,
-    row: &WriterRow,
-) -> Result<(), KeyRefusal> {
+fn check_member(members: &Peers, row: &WriterRow) -> Result<(), KeyRefusal> {
     check_colliding_member(members, row)?;
     if !members.contains_key(&row.full_node_id) {
         return refuse(format!(
@@ -231,6 +232,16 @@ fn check_proposer(
             row.full_node_id
         ));
     }
+    Ok(())
+}
+
+/// A proposer is a member, and names the epoch it is registered with.
+fn check_proposer(
+    members: &Peers,
+    writer: &impl Fn(Slot) -> Result<Option<Writer>, FsmError>,
+    row: &WriterRow,
+) -> Result<(), KeyRefusal> {
+    check_member(members, row)?;
     match writer(Slot::of(row))? {
         Some(known) if row.local_epoch < known.last_seen => refuse(behind(row, known)),
         _ if super::seeded::trusts_proposers() => Ok(()),

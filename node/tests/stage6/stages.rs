@@ -261,6 +261,29 @@ async fn assert_answers(lab: &Lab) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_leads_rotates_also_where_nobody_registers_by_itself() {
+    for release in ["6b", "6c"] {
+        let mut lab = Lab::started(3, Setup::all(release)).await;
+        lab.bootstrap().await;
+        for leader in 0..3 {
+            lab.lead(leader).await;
+            for purpose in [Purpose::Storage, Purpose::Raft] {
+                lab.rotate(purpose).await;
+            }
+        }
+        // From 6D on everybody registers, and phase 1 asks for it.
+        for node in 0..3 {
+            lab.restart_as(node, Setup::all("6d"));
+            lab.settle().await;
+        }
+        lab.enable(Purpose::Storage).await;
+        lab.write("sealed", 5).await;
+        lab.check_everywhere().await;
+        assert_eq!(lab.keys_of(0).keys.len(), 8);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cutover_is_refused_before_its_stage() {
     let both = &[Purpose::Storage, Purpose::Raft][..];
     let cases = [("6b", both), ("6c", both), ("6d", &[Purpose::Raft])];
