@@ -2,6 +2,7 @@
 //! that is a failure.
 
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use crate::support::{Scene, leftovers, run_folders};
 
@@ -37,6 +38,24 @@ fn a_run_in_containers_is_valid_and_leaves_nothing() {
     assert!(plan.contains("runtime = \"docker\""), "{plan}");
     assert_eq!(leftovers(scene.dir.path()), [] as [String; 0]);
     assert!(!folder.join("agents").exists());
+}
+
+#[test]
+fn a_cluster_in_containers_is_rolled_and_gets_its_keys_under_kills() {
+    if !is_here() {
+        return;
+    }
+    let scene = Scene::new();
+    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans/roll-6a-to-6b.toml");
+    let plan = plan.to_str().expect("UTF-8");
+    let said = scene.say(&["run", "--json", "--runtime", "docker", "--plan", plan]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(said.json()["stats"]["faults"]["effective"], 6);
+    let log = scene.run_folder().join("logs/n2.log");
+    let log = std::fs::read_to_string(log).expect("a log");
+    for image in ["in image keyquake:6a-", "in image keyquake:6b-"] {
+        assert!(log.contains(image), "{image} in {log}");
+    }
 }
 
 #[test]

@@ -149,7 +149,7 @@ impl Caller {
     }
 }
 
-/// Releases 6B to 6D of elastickv leave the index in their sidecar at 0, keys or not.
+/// Release 6B of elastickv leaves the index in its sidecar at 0, keys or not.
 fn keeps_no_index(state: &SidecarStateReport) -> bool {
     state.latest_applied_index == 0 && state.active_storage_id != 0
 }
