@@ -94,6 +94,19 @@ impl<'a> Course<'a> {
         .await;
     }
 
+    /// Whether all steps are over that the plan has within the time in which an entry may be held.
+    pub(crate) fn steps_within_are_over(&self, number: usize) -> bool {
+        let from = group::begins(self.schedule, number);
+        let to = group::ends(self.schedule, number);
+        let all = self.come.borrow();
+        (0..self.schedule.len()).all(|other| {
+            let begins = group::begins(self.schedule, other);
+            let within = from <= begins && begins < to;
+            let is_step = self.schedule[other].fault.info().step;
+            !(within && is_step) || all[other] == Come::Over
+        })
+    }
+
     /// The flight of the call that an entry's moment belongs to.
     pub(crate) fn flight_to_hit(&self, number: usize) -> InFlight {
         let call = group::call_of(self.schedule, number);

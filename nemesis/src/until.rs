@@ -14,8 +14,9 @@ use crate::target::Target;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Until {
-    /// `snapshot`: every other node has a snapshot past all that the node can have in its log, so
-    /// that it can catch up by a snapshot only.
+    /// `snapshot`: the steps that the plan has meanwhile are done, and every other node has a
+    /// snapshot past all that was in its log then. So the node, which can have no more than that, can catch up by a
+    /// snapshot only, which brings it past those steps.
     Snapshot,
 }
 
@@ -53,7 +54,7 @@ pub(crate) struct Away<'a> {
     watcher: &'a dyn Watcher,
     cluster: &'a Cluster,
     node: u16,
-    /// The last entry that it can have.
+    /// The last entry that it can have, and that steps have made meanwhile.
     last: Option<u64>,
     /// What the others said last.
     said: String,
@@ -66,7 +67,7 @@ impl<'a> Away<'a> {
             cluster,
             node,
             last: None,
-            said: "nobody else says how far it is".to_owned(),
+            said: "steps were still to be done, or nobody said that it leads".to_owned(),
         }
     }
 

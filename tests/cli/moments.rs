@@ -84,3 +84,76 @@ fn moments_that_do_not_come_are_no_pass() {
         assert!(report.contains(why), "{why}");
     }
 }
+
+/// A follower is away while a key is turned.
+const AWAY: &str = r#"
+format = 1
+seed = 1
+time = "14s"
+faults = [
+  { at = "2s", until = "snapshot", for = "9s", fault = "pause", target = "follower" },
+  { at = "3s", fault = "admin", call = "rotate-storage" },
+]
+[cluster]
+system = "reference"
+nodes = 3
+release = "6f"
+encryption = "raft"
+snapshot-every = 100
+[[workloads]]
+name = "register"
+"#;
+
+#[test]
+fn a_follower_is_kept_away_until_it_must_catch_up_by_snapshot() {
+    let scene = Scene::new();
+    let said = scene.say(&["run", "--json", "--plan", &scene.file("plan.toml", AWAY)]);
+    assert_eq!(said.code, 0);
+    let judgement = said.json();
+    for id in ["LIN", "DUR", "AVAIL", "SELF-NONEMPTY"] {
+        assert_eq!(verdict_of(&judgement, id), "valid", "{id}");
+    }
+    let folder = scene.run_folder();
+    let told = report(&folder);
+    for evidence in [
+        " can have entries up to ",
+        " has caught up by a snapshot: its own is at ",
+    ] {
+        assert_eq!(told.matches(evidence).count(), 1, "{evidence}");
+    }
+    let installed = |node: &str| {
+        let log = std::fs::read_to_string(folder.join(format!("logs/{node}.log")));
+        log.expect("a log").contains("installing a snapshot")
+    };
+    let installed = ["n1", "n2", "n3"].map(installed);
+    assert_eq!(
+        installed.iter().filter(|&&it| it).count(),
+        1,
+        "{installed:?}"
+    );
+}
+
+#[test]
+fn a_snapshot_that_nobody_takes_is_no_pass() {
+    let scene = Scene::new();
+    let text = AWAY.replace("snapshot-every = 100", "snapshot-every = 1_000_000");
+    let text = text.replace("9s", "3s").replace("14s", "8s");
+    let said = scene.say(&["run", "--json", "--plan", &scene.file("plan.toml", text)]);
+    assert_eq!(said.code, 3);
+    assert_eq!(verdict_of(&said.json(), "SELF-NONEMPTY"), "inconclusive");
+    assert!(report(&scene.run_folder()).contains("it was held for too short: "));
+}
+
+#[test]
+fn a_follower_catches_up_across_changes_of_keys() {
+    if std::env::var_os("KEYQUAKE_SLOW").is_none() {
+        println!("skipped: a run of 46 s; ./test --slow runs it");
+        return;
+    }
+    let scene = Scene::new();
+    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans/catch-up-by-snapshot.toml");
+    let said = scene.say(&["run", "--plan", plan.to_str().expect("UTF-8")]);
+    assert_eq!(said.code, 0);
+    let caught_up = " has caught up by a snapshot: ";
+    assert_eq!(report(&scene.run_folder()).matches(caught_up).count(), 3);
+}

@@ -120,6 +120,10 @@ fn main() -> ExitCode {
                 until::snapshot_comes,
             ),
             (
+                "a_snapshot_counts_after_the_steps_meanwhile",
+                until::steps_come_before_it,
+            ),
+            (
                 "a_snapshot_that_does_not_come_is_noticed",
                 until::snapshot_missed,
             ),

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use keyquake_cluster::{NetworkMode, enter_own_network};
-use keyquake_nemesis::{FaultName, PlannedFault, Progress, Step, Target, Until};
+use keyquake_nemesis::{
+    Call, CallRequest, Details, FaultName, PlannedFault, Progress, Step, Target, Until,
+};
 
-use crate::actors::{IDLE, Watch, fault, perform_watched, serving};
+use crate::actors::{Hands, IDLE, Watch, fault, perform_watched, serving, step};
 use crate::stage::block_on;
 
 /// A node whose log ends and begins there.
@@ -16,6 +18,47 @@ fn at(leads: bool, last_log: u64, snapshot: u64) -> Progress {
         applied: last_log,
         snapshot,
     }
+}
+
+pub fn steps_come_before_it() {
+    let kind = enter_own_network(NetworkMode::Loopback).unwrap();
+    block_on(async {
+        let fixture = serving(&kind, 3).await;
+        let watch = Watch::new(0.0, &[]);
+        watch.is_at(0, at(false, 70, 10));
+        watch.is_at(1, at(true, 72, 10));
+        let rotate = Details::Admin(CallRequest::once(Call::RotateStorage));
+        let schedule = [
+            PlannedFault {
+                until: Some(Until::Snapshot),
+                ..fault(FaultName::Pause, Target::Follower, 20_000)
+            },
+            PlannedFault {
+                at: Duration::from_millis(1_000),
+                ..step(FaultName::Admin, Target::Leader, rotate)
+            },
+        ];
+        let hands = Hands {
+            call: Ok(7),
+            applied: Ok("n1, n2"),
+            ..IDLE
+        };
+        let snapshots = async {
+            // Long before the step, and long after it.
+            for (wait_ms, last_log) in [(400, 140), (1_200, 300)] {
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                watch.is_at(0, at(false, last_log, last_log - 10));
+                watch.is_at(1, at(true, last_log, last_log - 10));
+            }
+        };
+        let run = perform_watched(&fixture, &hands, &watch, &schedule, snapshots);
+        let (records, report) = run.await;
+        assert!(report.faults.iter().all(|fault| fault.effective));
+        let healed = records.of(0).pop().unwrap().1;
+        let told = "n3 can have entries up to 140, and of the newest snapshots n1's is at 290";
+        assert!(healed.contains(told), "{healed}");
+        fixture.end().await;
+    });
 }
 
 /// n3 is killed until the others have taken a snapshot, at most for so long; `meanwhile` happens
