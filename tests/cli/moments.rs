@@ -157,3 +157,19 @@ fn a_follower_catches_up_across_changes_of_keys() {
     let caught_up = " has caught up by a snapshot: ";
     assert_eq!(report(&scene.run_folder()).matches(caught_up).count(), 3);
 }
+
+#[test]
+fn faults_in_each_others_way_are_refused_with_their_line() {
+    let scene = Scene::new();
+    let way = r#"  { at = "3s", for = "1s", fault = "kill", target = "n1" },"#;
+    let text = AWAY.replace("target = \"follower\"", "target = \"n1\"");
+    let second = text
+        .lines()
+        .find(|line| line.contains("admin"))
+        .expect("a step");
+    let text = text.replace(second, way);
+    let said = scene.say(&["run", "--plan", &scene.file("plan.toml", text)]);
+    assert_eq!(said.code, 2);
+    let error = "line 7: fault 2 of the schedule (`kill` at 3s) can't be: n1 is held until 11s by fault 1 (`pause`)";
+    assert!(said.stderr.contains(error), "{error}");
+}
