@@ -11,6 +11,7 @@ mod encrypted;
 mod hands;
 mod moments;
 mod programs;
+mod rollout;
 mod seeded_bugs;
 mod stored;
 mod support;

@@ -11,6 +11,8 @@ use crate::operator::LastWords;
 use crate::record::OutcomeRecord;
 use crate::rollout::{Members, Must, Turn, must_end};
 
+/// The invariant of members that can't apply what is committed.
+const HALT: &str = "ROL-HALT";
 /// How long a member that must halt may take to end.
 const HALT_WITHIN: Duration = Duration::from_secs(15);
 /// How long a member that may halt is looked at.
@@ -99,7 +101,12 @@ impl Stage<'_> {
                 node: Some(node),
                 expected: may,
             };
-            self.outcome(must, about, &observed, &evidence);
+            // Whatever the step was about, what becomes of a member is that invariant's matter.
+            let halting = Must {
+                invariant: HALT.to_owned(),
+                ..must.clone()
+            };
+            self.outcome(&halting, about, &observed, &evidence);
             told.push(evidence);
             seen.insert(node, observed);
         }

@@ -57,10 +57,7 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
         keys: stage.keys.clone(),
         expected: Expected::of(&stage.info, cluster.clone()),
     };
-    // Until the model is whole.
-    let _ = rollout(stage, &hands);
-    let cluster_plan = &stage.plan.cluster;
-    let rollout = Arc::new(Rollout::unmodelled(cluster_plan.nodes, cluster_plan.spares));
+    let rollout = Arc::new(rollout(stage, &hands));
     let setup = Setup {
         options: stage.plan.workloads.clone(),
         seed: stage.plan.seed,
