@@ -40,7 +40,7 @@ pub(crate) struct Must {
     /// What may become of members, whatever the step comes to.
     pub(crate) members: Members,
     /// What the model says, once the outcome is known; the plan says it beforehand.
-    modelled: Option<Expectation>,
+    pub(crate) modelled: Option<Expectation>,
 }
 
 /// What may become of members, by position.
