@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::cgroup::Allowance;
+use crate::disk::{Disk, Disks};
 use crate::journal::{Journal, JournalError, UndoId};
 use crate::matrix::Matrix;
 use crate::network::{Capabilities, LinkRule, Network, NetworkError};
@@ -42,6 +43,7 @@ pub struct Cluster {
     runtime: Arc<dyn Runtime>,
     network: Arc<Network>,
     journal: Arc<Journal>,
+    disks: Option<Arc<Disks>>,
     nodes: Vec<Mutex<Node>>,
     ids: Vec<String>,
     /// What the links should be.
@@ -83,7 +85,19 @@ impl Cluster {
             runtime,
             network,
             journal,
+            disks: None,
         })
+    }
+
+    /// The same, each node with a disk of its own.
+    pub fn with_disks(mut self, disks: Arc<Disks>) -> Self {
+        self.disks = Some(disks);
+        self
+    }
+
+    /// The disk of a node, if it has one of its own.
+    pub fn disk(&self, node: u16) -> Option<&Disk> {
+        self.disks.as_ref()?.of(node)
     }
 
     /// How many nodes there are.

@@ -17,6 +17,7 @@
 
 mod cgroup;
 mod cluster;
+mod disk;
 pub mod journal;
 mod matrix;
 mod network;
@@ -26,10 +27,11 @@ mod status;
 
 pub use cgroup::{Allowance, CgroupError, Groups};
 pub use cluster::{Cluster, ClusterError};
+pub use disk::{Disk, DiskError, Disks, Full, OnDisk};
 pub use matrix::Matrix;
 pub use network::{
     Capabilities, Endpoint, EnterError, LinkRule, Links, Mac, Network, NetworkError, NetworkKind,
-    NetworkMode, ProbeSocket, Station, enter_own_network, probe,
+    NetworkMode, ProbeSocket, Station, enter_own_mounts, enter_own_network, probe,
 };
 pub use runtime::{
     EFFECT_SECONDS, LINE_BYTES_MAX, LogTail, NodeLog, ProcessRuntime, Running, Runtime,

@@ -21,6 +21,23 @@ pub(crate) async fn own_container(engine: &Engine) -> Result<Option<String>, Doc
     Ok(None)
 }
 
+impl Engine {
+    /// Whether this process runs in a container of this engine. What it mounts is not seen by
+    /// the engine then.
+    ///
+    /// # Errors
+    /// When the engine doesn't answer.
+    pub async fn holds_suite(&self) -> Result<bool, DockerError> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        for id in candidates(&mounts, "") {
+            if self.network_mode(&id).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// Ids of containers that this process may be in. The engine mounts three small files into each
 /// container, whose folder has the id for its name; cgroups may be named by it too.
 fn candidates(mounts: &str, groups: &str) -> Vec<String> {

@@ -32,6 +32,8 @@ pub enum FaultName {
     SlowCpu,
     /// `memory-limit`
     MemoryLimit,
+    /// `full-disk`
+    FullDisk,
     /// `roll`
     Roll,
     /// `admin`
@@ -65,7 +67,7 @@ pub struct FaultInfo {
 }
 
 /// Every fault, in the order of [`FaultName`].
-static CATALOGUE: [FaultInfo; 15] = [
+static CATALOGUE: [FaultInfo; 16] = [
     faults::kill::INFO,
     faults::pause::INFO,
     faults::partition_one::INFO,
@@ -76,6 +78,7 @@ static CATALOGUE: [FaultInfo; 15] = [
     faults::crash_loop::INFO,
     faults::slow_cpu::INFO,
     faults::memory_limit::INFO,
+    faults::full_disk::INFO,
     faults::roll::INFO,
     faults::admin::INFO,
     faults::member::INFO,
@@ -101,7 +104,7 @@ fn known() -> String {
 
 impl FaultName {
     /// All of them.
-    pub const ALL: [FaultName; 15] = [
+    pub const ALL: [FaultName; 16] = [
         FaultName::Kill,
         FaultName::Pause,
         FaultName::PartitionOne,
@@ -112,6 +115,7 @@ impl FaultName {
         FaultName::CrashLoop,
         FaultName::SlowCpu,
         FaultName::MemoryLimit,
+        FaultName::FullDisk,
         FaultName::Roll,
         FaultName::Admin,
         FaultName::Member,
@@ -132,6 +136,7 @@ impl FaultName {
             FaultName::CrashLoop => "crash-loop",
             FaultName::SlowCpu => "slow-cpu",
             FaultName::MemoryLimit => "memory-limit",
+            FaultName::FullDisk => "full-disk",
             FaultName::Roll => "roll",
             FaultName::Admin => "admin",
             FaultName::Member => "member",
@@ -158,7 +163,7 @@ impl FaultName {
     /// Whether it is drawn only where it was asked for by name: it may take a node down that
     /// did nothing wrong.
     pub fn only_by_name(self) -> bool {
-        self == FaultName::MemoryLimit
+        matches!(self, FaultName::MemoryLimit | FaultName::FullDisk)
     }
 
     /// The faults that a word of the command line means: a name, or a family
@@ -253,7 +258,7 @@ mod tests {
             error,
             "there is no fault `kil`; there are kill, pause, partition-one, partition-halves, \
              partition-majority-ring, partition-one-way, restart, crash-loop, slow-cpu, \
-             memory-limit, roll, admin, member, transfer, save"
+             memory-limit, full-disk, roll, admin, member, transfer, save"
         );
         assert!(FaultName::family("").is_err());
     }

@@ -1,6 +1,7 @@
 //! The plan: everything a run does, explicit, in one file that a person can
 //! read, change and run again (`docs/formats.md`).
 
+mod disk;
 mod encryption;
 mod lines;
 mod runtime;
@@ -17,6 +18,7 @@ use keyquake_systems::SystemName;
 use keyquake_workloads::{WorkloadName, WorkloadOptions};
 use serde::{Deserialize, Serialize};
 
+pub use self::disk::DiskSize;
 pub use self::encryption::Encryption;
 pub use self::runtime::RuntimeName;
 use crate::cli::{NetworkArg, ShapeArgs, SystemArg};
@@ -86,6 +88,10 @@ pub struct ClusterPlan {
         skip_serializing_if = "Option::is_none"
     )]
     pub snapshot_every: Option<u64>,
+    /// The size of each node's disk (`256MiB`), which `full-disk` needs. Left out, data lies in the
+    /// run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSize>,
     /// Seeded bugs of the reference store to switch on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bugs: Vec<String>,
@@ -152,6 +158,9 @@ impl Plan {
                 encryption: shape.encryption,
                 first_port: shape.first_port,
                 snapshot_every: None,
+                disk: enabled
+                    .contains(&FaultName::FullDisk)
+                    .then_some(DiskSize::DEFAULT),
                 bugs: shape.bug.clone(),
                 releases,
             },
@@ -282,6 +291,11 @@ impl Plan {
         ensure!(
             self.cluster.snapshot_every != Some(0),
             "snapshot-every counts entries of the log, so it must be 1 or more"
+        );
+        let fills = |planned: &PlannedFault| planned.fault == FaultName::FullDisk;
+        ensure!(
+            self.cluster.disk.is_some() || !self.faults.iter().any(fills),
+            "full-disk needs disks that can be full: put disk = \"256MiB\" into [cluster]"
         );
         let end = keyquake_nemesis::validate_with_spares(&self.faults, nodes, spares)?;
         ensure!(

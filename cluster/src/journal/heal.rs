@@ -18,8 +18,8 @@ use serde::Serialize;
 
 use super::owner::Life;
 use super::{FORMAT, Line, NODE_VARIABLE, Owner, RUN_VARIABLE, Undo, UndoId};
-use crate::cgroup;
 use crate::runtime::proc;
+use crate::{cgroup, disk};
 
 /// How long a killed process may take to vanish.
 const GONE_WITHIN_MS: u16 = 5_000;
@@ -210,11 +210,12 @@ fn undo_all(
         run: run.to_owned(),
         ..HealedRun::default()
     };
-    let (mut nodes, mut groups) = (Vec::new(), Vec::new());
+    let (mut nodes, mut groups, mut disks) = (Vec::new(), Vec::new(), Vec::new());
     for what in contents.open.into_values() {
         match what {
             Undo::Process { node } => nodes.push(node),
             Undo::Cgroup { path } => groups.push(path),
+            Undo::Disks { folder } => disks.push(folder),
             other => undo_elsewhere(&contents.marker, &other, undoers, &mut healed),
         }
     }
@@ -228,6 +229,19 @@ fn undo_all(
     kill_marked(&contents.marker, wanted, &mut healed)?;
     for path in groups {
         remove_group(&path, &contents.marker, &mut healed);
+    }
+    for folder in disks {
+        match disk::remove(&folder, &contents.marker) {
+            Ok(mounted) => healed.undone.extend(
+                mounted
+                    .iter()
+                    .map(|point| format!("mount {}", point.display())),
+            ),
+            Err(error) => {
+                let line = format!("disks in {}: {error}", folder.display());
+                healed.failed.push(line);
+            }
+        }
     }
     for line in contents.unknown {
         healed.failed.push(format!(

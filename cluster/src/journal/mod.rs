@@ -50,6 +50,11 @@ pub enum Undo {
         /// The folder; its name ends with the run's marker.
         path: PathBuf,
     },
+    /// Unmount the run's disks, which have the run's marker in their name.
+    Disks {
+        /// The folder of the mounts.
+        folder: PathBuf,
+    },
 }
 
 /// Names one line of a journal.
@@ -243,6 +248,7 @@ impl std::fmt::Display for Undo {
             Undo::Process { node } => write!(f, "processes of {node}"),
             Undo::Containers { engine, .. } => write!(f, "containers and networks of {engine}"),
             Undo::Cgroup { path } => write!(f, "control groups in {}", path.display()),
+            Undo::Disks { folder } => write!(f, "disks in {}", folder.display()),
         }
     }
 }
@@ -330,6 +336,11 @@ mod tests {
             path: "/sys/fs/cgroup/memory/keyquake-r@1-2".into(),
         };
         let text = r#"{"kind":"cgroup","path":"/sys/fs/cgroup/memory/keyquake-r@1-2"}"#;
+        assert_eq!(serde_json::to_string(&what).unwrap(), text);
+        let what = Undo::Disks {
+            folder: "/r/disks".into(),
+        };
+        let text = r#"{"kind":"disks","folder":"/r/disks"}"#;
         assert_eq!(serde_json::to_string(&what).unwrap(), text);
     }
 }

@@ -21,7 +21,7 @@ use crate::spec::node_name;
 pub use endpoint::Endpoint;
 use namespaces::Namespaces;
 pub use netlink::Mac;
-pub use own::{EnterError, enter_own_network};
+pub use own::{EnterError, enter_own_mounts, enter_own_network};
 pub use probe::{ProbeSocket, Station, probe};
 
 /// Which network was asked for.

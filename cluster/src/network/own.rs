@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getegid, geteuid};
@@ -23,6 +24,17 @@ pub enum EnterError {
          enable unprivileged user namespaces ({hint}), or pass --network loopback"
     )]
     NotPossible {
+        /// Which step failed, and how.
+        detail: String,
+        /// The setting that would change it.
+        hint: String,
+    },
+    /// The host doesn't let us mount anything.
+    #[error(
+        "no permission to mount disks for the nodes: {detail}; run as root, enable unprivileged \
+         user namespaces ({hint}), or leave `disk` and full-disk out of the plan"
+    )]
+    NoMounts {
         /// Which step failed, and how.
         detail: String,
         /// The setting that would change it.
@@ -84,6 +96,28 @@ pub fn enter_own_network(mode: NetworkMode) -> Result<NetworkKind, EnterError> {
     Ok(NetworkKind::Namespace)
 }
 
+/// Moves this process into a mount namespace of its own, so that it may mount what it likes, and
+/// all of that goes with it. Call it from `main`, after [`enter_own_network`] and before any
+/// thread is started.
+///
+/// # Errors
+/// When it isn't allowed, or there are threads.
+pub fn enter_own_mounts() -> Result<(), EnterError> {
+    let threads = fs::read_dir("/proc/self/task").map_or(1, |tasks| tasks.count());
+    if threads > 1 {
+        return Err(EnterError::Threads { threads });
+    }
+    let refused = |detail| EnterError::NoMounts {
+        detail,
+        hint: guilty_setting(),
+    };
+    isolate(CloneFlags::CLONE_NEWNS).map_err(refused)?;
+    let none = None::<&str>;
+    // What the host mounts is still seen; what we mount is not seen by the host.
+    mount(none, "/", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)
+        .map_err(|error| refused(format!("making our mounts our own says {error}")))
+}
+
 /// Why a step was refused.
 #[derive(Debug)]
 struct Refusal {
@@ -136,7 +170,7 @@ enum Depth {
 }
 
 fn enter(depth: Depth) -> Result<(), Refusal> {
-    isolate().map_err(|detail| Refusal {
+    isolate(CloneFlags::CLONE_NEWNET).map_err(|detail| Refusal {
         permission: true,
         detail,
     })?;
@@ -158,13 +192,19 @@ fn enter(depth: Depth) -> Result<(), Refusal> {
     })
 }
 
-fn isolate() -> Result<(), String> {
-    let Err(plain) = unshare(CloneFlags::CLONE_NEWNET) else {
+/// Makes these namespaces, with a user namespace where they can't be had without.
+fn isolate(wanted: CloneFlags) -> Result<(), String> {
+    let Err(plain) = unshare(wanted) else {
         return Ok(());
     };
     let (user, group) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|error| {
-        format!("unshare(CLONE_NEWNET) says {plain}, and with CLONE_NEWUSER {error}")
+    unshare(CloneFlags::CLONE_NEWUSER | wanted).map_err(|error| {
+        let wanted = if wanted.contains(CloneFlags::CLONE_NEWNET) {
+            "CLONE_NEWNET"
+        } else {
+            "CLONE_NEWNS"
+        };
+        format!("unshare({wanted}) says {plain}, and with CLONE_NEWUSER {error}")
     })?;
     let write = |file: &str, text: String| {
         fs::write(file, &text).map_err(|error| format!("writing {text:?} to {file}: {error}"))

@@ -1,5 +1,6 @@
 //! The cluster against real processes, namespaces and disks.
 
+mod disks;
 mod errors;
 mod groups;
 mod healing;
@@ -52,9 +53,15 @@ fn main() -> ExitCode {
             ("a_node_out_of_memory_is_said_to_be", groups::memory),
             ("without_a_group_nothing_is_limited", groups::no_groups),
             ("a_killed_suite_s_groups_are_healed", groups::killed_suite),
+            ("a_full_disk_is_one_node_s", disks::full),
+            ("a_node_keeps_its_data_on_its_disk", disks::node),
+            ("data_outlives_its_disk", disks::copied_back),
+            ("a_killed_suite_s_disks_are_healed", disks::killed_suite),
+            ("a_disk_that_can_not_be_had_leaves_nothing", disks::refused),
             ("strangers_folders_are_left_alone", groups::strangers),
         ],
         &[
+            ("part_disk_suite", disks::part_disk_suite),
             ("part_busy", groups::part_busy),
             ("part_greedy", groups::part_greedy),
             ("part_grouped_suite", groups::part_grouped_suite),

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use keyquake_cluster::journal::Journal;
 use keyquake_cluster::{
-    Cluster, Groups, Launch, Network, NetworkKind, NetworkMode, NodeAddresses, NodeSpec,
-    NodeStatus, ProcessRuntime, enter_own_network, node_name,
+    Cluster, Disks, Groups, Launch, Network, NetworkKind, NetworkMode, NodeAddresses, NodeSpec,
+    NodeStatus, OnDisk, ProcessRuntime, enter_own_network, node_name,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::Signal;
@@ -24,6 +24,8 @@ use tempfile::TempDir;
 
 const SCENARIO: &str = "KEYQUAKE_TEST_SCENARIO";
 const NOBODY: u32 = 65534;
+/// The variable that tells a part where its data lies.
+pub const DATA: &str = "KEYQUAKE_TEST_DATA";
 
 /// A name and what to do in a process of its own; it panics when it fails.
 pub type Scenario = (&'static str, fn());
@@ -147,19 +149,45 @@ pub struct Fixture {
     pub journal: Arc<Journal>,
     pub dir: TempDir,
     groups: Option<Arc<Groups>>,
+    disks: Option<Arc<Disks>>,
+}
+
+/// What a fixture has beside its nodes.
+#[derive(Default)]
+struct Extras {
+    groups: Option<Arc<Groups>>,
+    disks: Option<Arc<Disks>>,
 }
 
 impl Fixture {
     /// Nodes that all run `launch`, not started yet.
     pub async fn new(kind: &NetworkKind, nodes: u16, launch: Launch) -> Self {
-        Self::with(kind, nodes, launch, |_| None).await
+        Self::with(kind, nodes, launch, |_, _| Extras::default()).await
     }
 
     /// The same, with a control group for each.
     pub async fn grouped(kind: &NetworkKind, nodes: u16, launch: Launch) -> Self {
         let names: Vec<_> = (0..nodes).map(node_name).collect();
-        Self::with(kind, nodes, launch, |journal| {
-            Some(Groups::make(journal, &names).unwrap())
+        Self::with(kind, nodes, launch, |journal, _| Extras {
+            groups: Some(Arc::new(Groups::make(journal, &names).unwrap())),
+            disks: None,
+        })
+        .await
+    }
+
+    /// The same, with a disk of so many bytes for each; mounts must be allowed.
+    pub async fn on_disks(kind: &NetworkKind, nodes: u16, launch: Launch, bytes: u64) -> Self {
+        let on_disk = |dir: &Path, index| OnDisk {
+            node: node_name(index),
+            data: data_of(dir, index),
+            keys: data_of(dir, index).with_extension("keys"),
+        };
+        Self::with(kind, nodes, launch, |journal, dir| {
+            let nodes = (0..nodes).map(|index| on_disk(dir, index)).collect();
+            Extras {
+                groups: None,
+                disks: Some(Arc::new(Disks::make(journal, dir, nodes, bytes).unwrap())),
+            }
         })
         .await
     }
@@ -168,27 +196,31 @@ impl Fixture {
         kind: &NetworkKind,
         nodes: u16,
         launch: Launch,
-        groups: impl FnOnce(&Journal) -> Option<Groups>,
+        extras: impl FnOnce(&Journal, &Path) -> Extras,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(Journal::open(&dir.path().join("journal"), "test").unwrap());
         let network = Arc::new(Network::build(kind, nodes).await.unwrap());
         let mut runtime =
             ProcessRuntime::new(Arc::clone(&network), journal.marker(), Instant::now()).unwrap();
-        let groups = groups(&journal).map(Arc::new);
+        let Extras { groups, disks } = extras(&journal, dir.path());
         if let Some(groups) = &groups {
             runtime = runtime.grouped(Arc::clone(groups));
         }
         let specs = (0..nodes)
             .map(|index| spec(dir.path(), kind, index, launch.clone()))
             .collect();
-        let cluster =
+        let mut cluster =
             Cluster::new(Arc::new(runtime), network, specs, Arc::clone(&journal)).unwrap();
+        if let Some(disks) = &disks {
+            cluster = cluster.with_disks(Arc::clone(disks));
+        }
         Self {
             cluster: Arc::new(cluster),
             journal,
             dir,
             groups,
+            disks,
         }
     }
 
@@ -197,6 +229,9 @@ impl Fixture {
         self.cluster.shutdown(Duration::from_secs(5)).await.unwrap();
         if let Some(groups) = &self.groups {
             groups.clear(&self.journal).unwrap();
+        }
+        if let Some(disks) = &self.disks {
+            disks.clear(&self.journal).unwrap();
         }
         self.journal.finish().unwrap();
     }
@@ -235,12 +270,23 @@ pub fn spec(dir: &Path, kind: &NetworkKind, index: u16, launch: Launch) -> NodeS
         id: node_name(index),
         index,
         release: "test".into(),
-        data_dir: dir.join("nodes").join(node_name(index)),
+        data_dir: data_of(dir, index),
         log_dir: dir.join("logs"),
         addresses: NodeAddresses {
             ip: kind.node_ip(index),
             ports: [("grpc".to_owned(), 50_051)].into(),
         },
-        launch,
+        launch: Launch {
+            env: [
+                launch.env,
+                vec![(DATA.into(), data_of(dir, index).display().to_string())],
+            ]
+            .concat(),
+            ..launch
+        },
     }
+}
+
+fn data_of(dir: &Path, index: u16) -> PathBuf {
+    dir.join("nodes").join(node_name(index))
 }

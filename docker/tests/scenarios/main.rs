@@ -16,7 +16,7 @@ use libtest_mimic::{Arguments, Trial};
 
 type Scenario = (&'static str, fn());
 
-const SCENARIOS: [Scenario; 16] = [
+const SCENARIOS: [Scenario; 17] = [
     ("a_kill_is_seen_and_data_stays", nodes::kill),
     ("what_is_down_can_not_be_killed_or_paused", nodes::down),
     ("a_stop_asks_first_and_kills_then", nodes::stop),
@@ -29,6 +29,7 @@ const SCENARIOS: [Scenario; 16] = [
     ("a_cut_survives_a_kill_and_silences_tcp", links::silence),
     ("a_node_out_of_memory_is_said_to_be", limits::memory),
     ("less_processor_time_is_less_work", limits::processor),
+    ("a_node_keeps_its_data_on_its_disk", nodes::on_disk),
     ("an_image_by_name", images::by_name),
     ("a_static_program_becomes_an_image", images::of_program),
     ("images_that_can_not_be_had_are_named", images::wrong),

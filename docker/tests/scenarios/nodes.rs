@@ -139,3 +139,17 @@ pub fn replace() {
         fixture.end().await;
     });
 }
+
+pub fn on_disk() {
+    // Where the engine sees it, only root mounts.
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    block_on(async {
+        let fixture = Fixture::on_disks(1, "idle", 4 << 20).await;
+        fixture.start(0).await;
+        assert!(fixture.cluster.disk(0).unwrap().is_used());
+        assert!(fixture.path("disks/n1/data/notes").is_file());
+        fixture.end().await;
+    });
+}

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use keyquake_cluster::journal::{Journal, Undo, Undoer};
-use keyquake_cluster::{Cluster, Launch, NetworkKind, NodeAddresses, NodeSpec, node_name};
+use keyquake_cluster::{
+    Cluster, Disks, Launch, NetworkKind, NodeAddresses, NodeSpec, OnDisk, node_name,
+};
 use keyquake_docker::{
     ContainerRuntime, ContainerUndoer, Containers, Engine, Images, RunOf, Wanted,
 };
@@ -24,6 +26,7 @@ pub struct Fixture {
     pub engine: Engine,
     pub journal: Arc<Journal>,
     containers: Containers,
+    disks: Option<Arc<Disks>>,
     sweeper: Sweeper,
 }
 
@@ -126,6 +129,15 @@ impl Fixture {
     }
 
     pub async fn with(nodes: u16, part: &str, wanted: &Wanted) -> Self {
+        Self::made(nodes, part, wanted, None).await
+    }
+
+    /// The same, with a disk of so many bytes for each.
+    pub async fn on_disks(nodes: u16, part: &str, bytes: u64) -> Self {
+        Self::made(nodes, part, &own(), Some(bytes)).await
+    }
+
+    async fn made(nodes: u16, part: &str, wanted: &Wanted, disk: Option<u64>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engine = Engine::find().await.unwrap();
         let images = Images::prepare(&engine, wanted).await.unwrap();
@@ -138,17 +150,30 @@ impl Fixture {
         };
         let containers = Containers::of(engine.clone(), &run, journal.clone());
         let made = containers.raise(images, &run).await.unwrap();
-        let specs = (0..nodes)
+        let specs: Vec<_> = (0..nodes)
             .map(|index| spec(sweeper.dir.path(), &run, index, part))
             .collect();
+        let on_disk = specs.iter().map(|spec| OnDisk {
+            node: spec.id.clone(),
+            data: spec.data_dir.clone(),
+            keys: spec.data_dir.with_extension("keys"),
+        });
+        let disks = disk.map(|bytes| {
+            let disks = Disks::make(&journal, sweeper.dir.path(), on_disk.collect(), bytes);
+            Arc::new(disks.unwrap())
+        });
         let runtime = made.runtime.clone();
-        let cluster = Cluster::new(made.runtime, made.network, specs, journal.clone()).unwrap();
+        let mut cluster = Cluster::new(made.runtime, made.network, specs, journal.clone()).unwrap();
+        if let Some(disks) = &disks {
+            cluster = cluster.with_disks(disks.clone());
+        }
         Self {
             cluster: Arc::new(cluster),
             runtime,
             engine,
             journal,
             containers,
+            disks,
             sweeper,
         }
     }
@@ -157,6 +182,9 @@ impl Fixture {
     pub async fn end(self) {
         self.cluster.shutdown(Duration::from_secs(1)).await.unwrap();
         self.containers.clear().await.unwrap();
+        if let Some(disks) = &self.disks {
+            disks.clear(&self.journal).unwrap();
+        }
         self.journal.finish().unwrap();
         let left = self.engine.of_run(self.journal.marker()).await.unwrap();
         assert_eq!(left, [] as [String; 0]);

@@ -9,6 +9,7 @@
 pub(crate) mod admin;
 pub(crate) mod crash_loop;
 mod down;
+pub(crate) mod full_disk;
 pub(crate) mod kill;
 mod links;
 pub(crate) mod member;
@@ -145,6 +146,7 @@ pub(crate) fn check_target(fault: FaultName, target: &Target) -> Result<(), Stri
         FaultName::CrashLoop => crash_loop::fits(target),
         FaultName::SlowCpu => slow_cpu::fits(target),
         FaultName::MemoryLimit => memory_limit::fits(target),
+        FaultName::FullDisk => full_disk::fits(target),
         FaultName::Roll => roll::fits(target),
         FaultName::Admin => admin::fits(target),
         FaultName::Member => member::fits(target),
@@ -200,6 +202,7 @@ pub(crate) fn aim(
         FaultName::MemoryLimit => {
             return Ok(Box::new(memory_limit::MemoryLimit::new(nodes)));
         }
+        FaultName::FullDisk => return Ok(Box::new(full_disk::FullDisk::new(nodes))),
         FaultName::Roll | FaultName::Admin | FaultName::Member => {
             return of_details(planned, nodes, flight);
         }

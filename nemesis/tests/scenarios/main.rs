@@ -2,6 +2,7 @@
 //! processes and namespaces.
 
 mod actors;
+mod disks;
 mod downs;
 mod limits;
 mod links;
@@ -81,6 +82,19 @@ fn main() -> ExitCode {
             (
                 "limits_without_control_groups_are_noticed",
                 limits::without_groups,
+            ),
+            ("full_disk_takes_effect", disks::full_disk),
+            (
+                "full_disk_that_ends_a_node_is_healed",
+                disks::full_disk_ends,
+            ),
+            (
+                "full_disk_emptied_by_another_hand_is_noticed",
+                disks::full_disk_emptied,
+            ),
+            (
+                "full_disk_without_a_disk_or_a_file_is_noticed",
+                disks::full_disk_nowhere,
             ),
             ("roll_takes_effect", steps::roll_takes_effect),
             ("roll_brings_up_the_dead", steps::roll_of_the_dead),
@@ -173,6 +187,8 @@ fn main() -> ExitCode {
         ],
         &[
             ("part_node", actors::part_node),
+            ("part_scribe", disks::part_scribe),
+            ("part_stubborn_scribe", disks::part_stubborn_scribe),
             ("part_idle", limits::part_idle),
             ("part_busy", limits::part_busy),
             ("part_hungry", limits::part_hungry),

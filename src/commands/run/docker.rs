@@ -38,6 +38,12 @@ impl Docker {
     pub async fn prepare(plan: &Plan, args: &RunArgs) -> Result<Docker, Failure> {
         let wanted = wanted(plan, args)?;
         let engine = Engine::find().await?;
+        if plan.cluster.disk.is_some() && engine.holds_suite().await? {
+            return Err(input(anyhow!(
+                "disks of the nodes must be mounted where the engine sees them, and this suite runs in a container of it: \
+                 run it on the engine's machine, or leave `disk` and full-disk out of the plan"
+            )));
+        }
         let images = Images::prepare(&engine, &wanted).await.map_err(classed)?;
         let subnet = engine.free_subnet().await?;
         Ok(Docker {

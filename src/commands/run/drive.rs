@@ -23,6 +23,8 @@ const REPAIR_WITHIN: Duration = Duration::from_secs(15);
 /// How often a node that is down is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const SIGKILL: i32 = nix::sys::signal::Signal::SIGKILL as i32;
+const SIGABRT: i32 = nix::sys::signal::Signal::SIGABRT as i32;
+const SIGBUS: i32 = nix::sys::signal::Signal::SIGBUS as i32;
 const SIGTERM: i32 = nix::sys::signal::Signal::SIGTERM as i32;
 
 /// Raises the cluster, runs the plan on it and reads every key back. The
@@ -222,6 +224,9 @@ fn explains(fault: &ActiveFault, node: u16, ending: Ending) -> bool {
             Ending::Code(0),
         ) => true,
         (FaultName::MemoryLimit, Ending::OutOfMemory) => true,
+        // A store that can't write may give up, in whatever way it does.
+        (FaultName::FullDisk, Ending::Code(_)) => true,
+        (FaultName::FullDisk, Ending::Signal(signal)) => [SIGABRT, SIGBUS].contains(&signal),
         _ => false,
     };
     expected && fault.nodes.contains(&node)

@@ -5,6 +5,7 @@
 //! before it is judged, so that a broken checker never costs a run.
 
 mod conclude;
+mod disks;
 mod docker;
 mod drive;
 mod info;
@@ -13,7 +14,9 @@ mod stage;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use keyquake_cluster::{Groups, NetworkKind, NetworkMode, enter_own_network, journal};
+use keyquake_cluster::{
+    Groups, NetworkKind, NetworkMode, enter_own_mounts, enter_own_network, journal,
+};
 use keyquake_docker::ContainerUndoer;
 use keyquake_systems::SystemName;
 
@@ -57,6 +60,9 @@ pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
         None => Plan::draw(&args.shape, Some(&network)).map_err(input)?,
     };
     check_fit(&plan, &network, &args)?;
+    if plan.cluster.disk.is_some() && plan.cluster.runtime.is_process() {
+        enter_own_mounts()?;
+    }
     let unfaulted = args.plan.is_none() && args.shape.faults != ["none"] && plan.faults.is_empty();
     if unfaulted {
         eprintln!(

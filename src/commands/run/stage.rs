@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use jiff::Timestamp;
 use keyquake_cluster::journal::Journal;
-use keyquake_cluster::{Cluster, Groups, Network, NetworkKind, NodeSpec, ProcessRuntime, Runtime};
+use keyquake_cluster::{
+    Cluster, Disks, Groups, Network, NetworkKind, NodeSpec, ProcessRuntime, Runtime,
+};
 use keyquake_results::{PhaseTiming, RunFolder, RunInfo, Runs};
 use keyquake_systems::{System, SystemError, SystemOptions, system_of};
 use keyquake_workloads::Recorder;
 
+use super::disks;
 use super::docker::Docker;
 use super::info::{binaries, programs, run_info};
 use crate::cli::RunArgs;
@@ -39,6 +42,8 @@ pub struct Stage {
     journal: Arc<Journal>,
     /// The nodes' control groups; `None` if no fault needs them.
     groups: Option<Arc<Groups>>,
+    /// The nodes' disks; `None` if they lie in the run's folder like everything else.
+    disks: Option<Arc<Disks>>,
     cluster: Option<Arc<Cluster>>,
     /// When the command began: time zero of logs and history.
     begun: Instant,
@@ -121,6 +126,7 @@ impl Stage {
             docker,
             journal,
             groups: None,
+            disks: None,
             cluster: None,
             begun,
             phase_began: begun,
@@ -130,12 +136,14 @@ impl Stage {
     /// Starts all nodes and waits until the cluster serves.
     pub async fn raise(&mut self) -> anyhow::Result<Arc<Cluster>> {
         let (runtime, network) = self.ground().await?;
-        let cluster = Arc::new(Cluster::new(
-            runtime,
-            network,
-            self.specs.clone(),
-            self.journal.clone(),
-        )?);
+        let folder = self.folder.path().canonicalize()?;
+        self.disks = disks::make(&self.plan, &folder, &self.specs, &self.journal).await?;
+        let specs = self.specs.clone();
+        let mut cluster = Cluster::new(runtime, network, specs, self.journal.clone())?;
+        if let Some(disks) = &self.disks {
+            cluster = cluster.with_disks(disks.clone());
+        }
+        let cluster = Arc::new(cluster);
         self.cluster = Some(cluster.clone());
         cluster.start_first(self.plan.cluster.nodes).await?;
         let deadline = tokio::time::Instant::now() + wiring::START_WITHIN;
@@ -228,6 +236,9 @@ impl Stage {
         stopped?;
         if let Some(groups) = &self.groups {
             groups.clear(&self.journal)?;
+        }
+        if let Some(disks) = &self.disks {
+            disks::clear(disks, &self.journal).await?;
         }
         self.recorder.close().await?;
         self.journal.finish()?;
