@@ -194,12 +194,13 @@ impl Runtime for ContainerRuntime {
         let output = self.engine.attach(&id).await;
         let output = output.map_err(refused("read the output of"))?;
         self.engine.start(&id).await.map_err(refused("start"))?;
-        tokio::spawn(node::listen(output, log.clone()));
         let state = self.engine.state(&id).await.map_err(refused("look at"))?;
         log.note(&format!(
             "started {} as pid {}, release {}, in image {} ({})",
             spec.id, state.pid, spec.release, image.name, image.id
         ));
+        // Only now, so that what it says stands behind the line that says that it was started.
+        tokio::spawn(node::listen(output, log.clone()));
         let container = Arc::new(NodeContainer::new(id, fingerprint(&recipe), state.pid));
         self.nodes().insert(spec.id.clone(), container.clone());
         let engine = self.engine.clone();
