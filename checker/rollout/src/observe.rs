@@ -63,6 +63,19 @@ impl Model {
         self.worlds = kept;
     }
 
+    /// Takes in what a node shows of its own keys: whether it has any, and the phases that are on. What
+    /// it shows is committed; what it does not show may still be on its way to it.
+    pub fn saw_keys(&mut self, keys: bool, storage_cutover: bool, raft_cutover: bool) {
+        let shows = |world: &World| {
+            (!keys || world.bootstrapped())
+                && (!storage_cutover || world.storage_phase())
+                && (!raft_cutover || world.raft_phase())
+        };
+        if self.worlds.iter().any(shows) {
+            self.worlds.retain(shows);
+        }
+    }
+
     /// The worlds after a step that came to what none of them allows.
     fn after_all(&self, step: &Step, seen: &Seen) -> Vec<World> {
         let changed = !matches!(seen.outcome, Outcome::Refused(_) | Outcome::Failed);

@@ -93,6 +93,9 @@ impl Admin {
     async fn send(&self, stage: &Stage<'_>, must: &Must, step: &Step) -> (Answer, String) {
         let judging = stage.rollout.judging(must.members.keys().copied());
         let (ends, before) = (stage.log_ends().await, keys(stage).await);
+        for keys in before.values() {
+            stage.rollout.saw_keys(keys);
+        }
         let answer = self.call(stage).await;
         let later = match must.allows(&answer.outcome) {
             true => None,

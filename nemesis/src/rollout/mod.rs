@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use keyquake_rollout::{Call, Expectation, Model, Outcome, Seen, Setup, Step};
 
+use crate::operator::KeyState;
+
 pub use expect::Expect;
 
 /// The rollout as it goes on. Shared by the nemesis and those who watch the cluster.
@@ -176,6 +178,14 @@ impl Rollout {
         let turned = outage != state.outage;
         state.outage = outage;
         turned.then_some(if outage { Turn::Begins } else { Turn::Ends })
+    }
+
+    /// Tells the model what a node shows of its own keys.
+    pub(crate) fn saw_keys(&self, keys: &KeyState) {
+        if let Some(model) = &mut self.state().model {
+            let any = keys.storage_key != 0;
+            model.saw_keys(any, keys.storage_cutover, keys.raft_cutover != 0);
+        }
     }
 
     /// Whether the cluster can serve, as far as the model knows.

@@ -136,6 +136,21 @@ fn an_answer_that_was_lost_leaves_both_courses_open_until_one_is_seen() {
 }
 
 #[test]
+fn what_a_node_shows_of_its_keys_decides_too() {
+    let step = disturbed(call(Call::EnableStorageEnvelope));
+    let mut run = Run::with_keys(ALL);
+    run.comes_to(&step, Outcome::Indeterminate);
+    // It may not have come to this node yet.
+    run.0.saw_keys(true, false, false);
+    assert!(!run.0.storage_cutover());
+    run.0.saw_keys(true, true, false);
+    assert!(run.0.storage_cutover());
+    // What no world knows of is not taken in.
+    run.0.saw_keys(true, true, true);
+    assert!(!run.0.raft_cutover() && run.0.storage_cutover());
+}
+
+#[test]
 fn a_call_ends_on_a_node_that_halts_meanwhile() {
     let old = Setup::bare(Release::R6A);
     let mut run = Run::new(&[Setup::full(Release::R6B), old, old]);
