@@ -142,9 +142,9 @@ pub struct FaultStats {
     pub planned: Option<u32>,
     /// How many were begun.
     pub armed: u32,
-    /// How many were seen in force.
+    /// How many were seen in force, and were to the end of their hold.
     pub effective: u32,
-    /// How many were applied without any sign of effect.
+    /// How many had no sign of effect, or lost it while they were held.
     pub ineffective: u32,
     /// How many were undone.
     pub healed: u32,

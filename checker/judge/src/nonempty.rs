@@ -67,18 +67,26 @@ fn faults(run: &Run<'_>, expectations: &Expectations, lacks: &mut Vec<String>) {
             steps.push(fault.step);
         }
     }
-    let mut without = |steps: FaultStep, what: &str| {
+    let mut blame = |is_so: &dyn Fn(&[FaultStep]) -> bool, what: &str| {
         let names: Vec<String> = faults
             .iter()
-            .filter(|(_, (_, taken))| !taken.contains(&steps))
+            .filter(|(_, (_, taken))| is_so(taken))
             .map(|(number, (name, _))| format!("{number} ({name})"))
             .collect();
         if !names.is_empty() {
             lacks.push(format!("fault {} {what}", few(&names)));
         }
     };
-    without(FaultStep::Effective, "was not seen to take effect");
-    without(FaultStep::Healed, "was not healed");
+    let (effective, lost) = (FaultStep::Effective, FaultStep::Ineffective);
+    let not_effective = |taken: &[FaultStep]| !taken.contains(&effective);
+    blame(&not_effective, "was not seen to take effect");
+    // Effective first, and then no longer, or not as long as it had to be.
+    let was_lost = |taken: &[FaultStep]| taken.contains(&effective) && taken.contains(&lost);
+    blame(&was_lost, "lost its effect, or was held for too short");
+    blame(
+        &|taken| !taken.contains(&FaultStep::Healed),
+        "was not healed",
+    );
     if let Some(planned) = expectations.planned_faults {
         let missing: Vec<u32> = (0..planned)
             .filter(|fault| !faults.contains_key(fault))

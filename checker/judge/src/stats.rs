@@ -32,6 +32,10 @@ pub(crate) fn stats(
         let faults = faults.values().filter(|steps| steps.contains(&step));
         u32::try_from(faults.count()).unwrap_or(u32::MAX)
     };
+    let to_the_end = |steps: &&Vec<FaultStep>| {
+        steps.contains(&FaultStep::Effective) && !steps.contains(&FaultStep::Ineffective)
+    };
+    let effective = faults.values().filter(to_the_end).count();
     let workloads = Workload::ALL
         .into_iter()
         .zip(counting)
@@ -47,7 +51,7 @@ pub(crate) fn stats(
         faults: FaultStats {
             planned: expectations.planned_faults,
             armed: with(FaultStep::Armed),
-            effective: with(FaultStep::Effective),
+            effective: u32::try_from(effective).unwrap_or(u32::MAX),
             ineffective: with(FaultStep::Ineffective),
             healed: with(FaultStep::Healed),
             heal_failed: with(FaultStep::HealFailed),

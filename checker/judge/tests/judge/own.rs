@@ -135,11 +135,15 @@ fn nonempty_says_what_is_lacking() {
         .fault(0, Ineffective)
         .fault(0, Healed)
         .fault(1, Armed)
-        .fault(1, Effective);
+        .fault(1, Effective)
+        .fault(2, Armed)
+        .fault(2, Effective)
+        .fault(2, Ineffective)
+        .fault(2, Healed);
     history.phase(Phase::End);
     let expectations = Expectations {
         min_contended_per_workload: 1,
-        planned_faults: Some(3),
+        planned_faults: Some(4),
         ..modest()
     };
     let judgement = judge(&history.events, None, &expectations);
@@ -149,9 +153,11 @@ fn nonempty_says_what_is_lacking() {
         "append: 0 operations met another on their key, of at least 1",
         "fault 0 (kill) was not seen to take effect",
         "fault 1 (kill) was not healed",
-        "planned fault 2 never came",
+        "fault 2 (kill) lost its effect",
+        "planned fault 3 never came",
     ] {
         assert_inconclusive(&judgement, "SELF-NONEMPTY", words);
     }
     assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert_eq!(judgement.stats.faults.effective, 1);
 }
