@@ -86,8 +86,8 @@ fn take(files: &mut Files, entry: Entry, registered: Registered) {
     if let Some(sidecar) = &mut files.sidecar {
         sidecar.covers = files.applied;
         sidecar.lags = false;
-        if entry.change == Change::RotateStorage && entry.certain {
-            sidecar.epoch = Epoch::Usual;
+        if entry.change == Change::RotateStorage && sidecar.epoch != Epoch::Usual {
+            sidecar.epoch = Epoch::Carried;
         }
     }
 }
@@ -203,9 +203,11 @@ pub(crate) fn load(world: &mut World, node: u16) {
     };
     sidecar.loads += 1;
     let loads = sidecar.loads;
-    if sidecar.epoch == Epoch::Near {
-        sidecar.epoch = Epoch::Last;
-    }
+    sidecar.epoch = match sidecar.epoch {
+        Epoch::Near | Epoch::Last => Epoch::Last,
+        // It could not have started but under an epoch that was left.
+        Epoch::Carried | Epoch::Usual => Epoch::Usual,
+    };
     if let Some(row) = world.registered.get_mut(usize::from(node)) {
         row.possible = row.possible.max(loads);
     }

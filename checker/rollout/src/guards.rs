@@ -150,6 +150,9 @@ fn contents(found: &mut Reasons, setup: &Setup, sidecar: &Sidecar) {
     if sidecar.epoch == Epoch::Last {
         found.must(EXHAUSTED, "the active key's local epoch is 0xFFFF");
     }
+    if sidecar.epoch == Epoch::Carried {
+        found.may(EXHAUSTED, "its epoch was 0xFFFF under the key before");
+    }
     if sidecar.cutover_off {
         found.must(
             DIVERGENCE,

@@ -34,6 +34,8 @@ pub(crate) enum Epoch {
     Near,
     /// 0xFFFF: none is.
     Last,
+    /// None was under the key before: a store may begin anew under the new one, or go on.
+    Carried,
 }
 
 /// A sidecar file.

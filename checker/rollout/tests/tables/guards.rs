@@ -122,9 +122,12 @@ fn an_epoch_that_is_used_up() {
         Outcome::Serves,
     );
     run.assert_refused(&start(1, ALL), "ROL-REFUSE", "ErrLocalEpochExhausted");
-    // A new key begins anew.
+    // Under a new key epochs begin anew, or go on where they were.
     run.comes_to(&call(Call::RotateStorage), Outcome::Accepted);
+    let exhausted = crate::kit::refused("ErrLocalEpochExhausted");
+    run.assert_allows(&start(1, ALL), &[Outcome::Serves, exhausted.clone()]);
     run.comes_to(&start(1, ALL), Outcome::Serves);
+    assert!(!run.expect(&start(1, ALL)).allows(&exhausted));
 }
 
 #[test]
