@@ -11,6 +11,12 @@ use crate::engine::Engine;
 use crate::error::{DockerError, io};
 use crate::labels::MARKER;
 
+/// The engine may still carry out what the suite asked for right before it died. Once nothing has
+/// come for this long, nothing will: making a network takes a tenth of a second when nobody else
+/// keeps the engine busy.
+const QUIET: Duration = Duration::from_secs(3);
+/// How often it is looked at meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long removed containers may take to vanish.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -91,6 +97,16 @@ fn undo(marker: &str, engine: &str, sockets: &Path) -> Result<Vec<String>, Docke
         .map_err(io(|| "start an async runtime".into()))?;
     runtime.block_on(async {
         let engine = Engine::at(engine).await?;
-        remove(&engine, marker, sockets).await
+        let mut undone = remove(&engine, marker, sockets).await?;
+        let mut quiet = Instant::now();
+        while quiet.elapsed() < QUIET {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let late = remove(&engine, marker, sockets).await?;
+            if !late.is_empty() {
+                undone.extend(late);
+                quiet = Instant::now();
+            }
+        }
+        Ok(undone)
     })
 }

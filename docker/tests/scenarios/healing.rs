@@ -65,6 +65,42 @@ pub fn killed_suite() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
+/// What the engine was asked for by a suite that is dead by then.
+pub fn late() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open_journal(dir.path());
+    // The same run, to others: written by a process that has ended.
+    let dead = dir.path().join("dead/journal");
+    fs::create_dir_all(&dead).unwrap();
+    block_on(async {
+        let engine = Engine::find().await.unwrap();
+        journal
+            .record(Undo::Containers {
+                engine: engine.endpoint().to_owned(),
+                sockets: dir.path().join("dead/agents"),
+            })
+            .unwrap();
+        let text = fs::read_to_string(journal.path()).unwrap();
+        let text = text.replacen("\"started\":", "\"started\":1", 1);
+        fs::write(dead.join("dead.jsonl"), text).unwrap();
+        let images = Images::prepare(&engine, &own()).await.unwrap();
+        let run = run_in(dir.path(), &engine, 2).await;
+        let containers = Containers::of(engine.clone(), &run, journal.clone());
+        let folder = dir.path().join("dead");
+        let healing = tokio::task::spawn_blocking(move || heal_in(&folder));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        // It is not told that all of it is being taken away.
+        let _ = containers.raise(images, &run).await;
+        let report = healing.await.unwrap();
+        assert!(report.is_clean(), "{report}");
+        let undone = report.dead[0].undone.join("\n");
+        assert!(undone.contains("network "), "{undone}");
+        let left = engine.of_run(journal.marker()).await.unwrap();
+        assert_eq!(left, [] as [String; 0]);
+        containers.clear().await.unwrap();
+    });
+}
+
 pub fn cut_short() {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();

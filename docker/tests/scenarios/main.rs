@@ -35,6 +35,7 @@ const SCENARIOS: [Scenario; 17] = [
     ("images_that_can_not_be_had_are_named", images::wrong),
     ("images_are_made_once", images::once),
     ("a_killed_suite_is_healed", healing::killed_suite),
+    ("what_comes_after_its_suite_is_healed_too", healing::late),
     (
         "a_suite_that_ends_while_it_starts_leaves_nothing",
         healing::cut_short,
