@@ -16,7 +16,7 @@ use libtest_mimic::{Arguments, Trial};
 
 type Scenario = (&'static str, fn());
 
-const SCENARIOS: [Scenario; 17] = [
+const SCENARIOS: [Scenario; 18] = [
     ("a_kill_is_seen_and_data_stays", nodes::kill),
     ("what_is_down_can_not_be_killed_or_paused", nodes::down),
     ("a_stop_asks_first_and_kills_then", nodes::stop),
