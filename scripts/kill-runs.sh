@@ -84,7 +84,8 @@ own() {
     sed -n 's/^[0-9]*:\([^:]*\):\(.*\)/cgroup \1 \2/p' /proc/self/cgroup
 }
 
-millis() { echo $(($(date +%s%N) / 1000000)); }
+# By a clock that nobody sets.
+millis() { local up rest; read -r up rest </proc/uptime; echo $((10#${up/./} * 10)); }
 declare -A killed=() early=() over=() there=() healed=() dirty=() noted=()
 count() { eval "$1[\$2]=\$((\${$1[\$2]:-0} + ${3:-1}))"; }
 

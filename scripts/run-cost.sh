@@ -12,7 +12,8 @@ keyquake=${KEYQUAKE:-target/release/keyquake}
 [ -x "$keyquake" ] || cargo build --release || exit 4
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-millis() { echo $(($(date +%s%N) / 1000000)); }
+# By a clock that nobody sets.
+millis() { local up rest; read -r up rest </proc/uptime; echo $((10#${up/./} * 10)); }
 
 status=0
 echo "| runtime | encryption | over the workloads' $seconds s: least | middle | most | may be | valid |"
