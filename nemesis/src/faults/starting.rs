@@ -50,7 +50,7 @@ impl Start<'_> {
         let status = stage.cluster.status(node);
         let was = format!("{} ({status})", before.release);
         let spec = self.spec.clone().unwrap_or_else(|| before.clone());
-        let step = self.step(stage, &spec, status.is_up())?;
+        let step = self.step(stage, &spec)?;
         let must = stage.rollout.must(&step, self.expect);
         let members = must.iter().flat_map(|must| must.members.keys().copied());
         let judging = stage.rollout.judging(members.chain([node]));
@@ -121,7 +121,7 @@ impl Start<'_> {
         })
     }
 
-    fn step(&self, stage: &Stage<'_>, spec: &NodeSpec, was_up: bool) -> Result<Step, String> {
+    fn step(&self, stage: &Stage<'_>, spec: &NodeSpec) -> Result<Step, String> {
         if self.saves {
             return Ok(Step::Save { node: self.node });
         }
@@ -131,7 +131,8 @@ impl Start<'_> {
             setup,
             tampers: self.tampers.to_vec(),
             cloned: stage.rollout.last_saved_beside(self.node),
-            was_serving: was_up,
+            // What a fault has ended was at its orderly life; what halted or was refused was not.
+            was_serving: !stage.rollout.has_ended(self.node),
         })
     }
 

@@ -234,6 +234,11 @@ impl Rollout {
         self.state().ended.insert(node);
     }
 
+    /// Whether a node is down by an end that was judged: it halted, or was refused.
+    pub(crate) fn has_ended(&self, node: u16) -> bool {
+        self.state().ended.contains(&node)
+    }
+
     /// A node is started anew.
     pub(crate) fn started(&self, node: u16) {
         self.state().ended.remove(&node);
