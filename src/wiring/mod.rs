@@ -18,7 +18,7 @@ use keyquake_nemesis::{FaultRecord, FaultSink, Health, LeaderFinder, OutcomeReco
 use keyquake_systems::System;
 use keyquake_workloads::{FaultRecord as Recorded, Recorder};
 
-pub use self::operator::Hands;
+pub use self::operator::{Changes, Hands};
 pub use self::programs::{Expected, Given};
 pub use self::rehearsal::rehearse;
 pub use self::watcher::Watch;

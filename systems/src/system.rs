@@ -214,8 +214,8 @@ pub trait System: Send + Sync {
     /// The node as it has to be started after a change: same data, same addresses.
     fn changed(&self, node: &NodeSpec, change: &NodeChange) -> Result<NodeSpec, SystemError>;
 
-    /// The node as it has to be started to be added to a cluster that is there.
-    fn joining(&self, node: &NodeSpec, change: MemberChange) -> NodeSpec;
+    /// The node as it has to be started to be added to a cluster of these members.
+    fn joining(&self, node: &NodeSpec, members: &[NodeSpec], change: MemberChange) -> NodeSpec;
 
     /// Asks a node itself whether it is what a change made of it; gives what it said of itself.
     /// The error says what it is instead, or that it gave no answer.

@@ -11,7 +11,8 @@ impl Lab {
     /// A spare is started so that it can join, and the change is asked for.
     async fn join(&mut self, node: u16, change: MemberChange) -> Reply {
         let place = usize::from(node);
-        self.specs[place] = self.system.joining(&self.specs[place], change);
+        let members = &self.specs[..3];
+        self.specs[place] = self.system.joining(&self.specs[place], members, change);
         self.start(node);
         self.change(node, change).await
     }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use elle_rs::history::{Event, FaultStep, Op};
 use keyquake_audit::{Answered, Canaries, Canary, MayStand, NodeDisks, Subject};
+use keyquake_cluster::node_name;
 use keyquake_nemesis::{Call, CallRequest, Details, is_struck};
 use keyquake_results::RunFolder;
 use keyquake_systems::SystemName;
-use keyquake_systems::elastickv::encryption::KeyFiles;
+use keyquake_systems::elastickv::encryption::{KeyFiles, twin_of};
 
 use super::words::AuditArgs;
 use crate::judging::History;
@@ -28,18 +29,26 @@ pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
         plan.cluster.system
     );
     let files = KeyFiles::of_run(run.path());
-    let node = |name: String| NodeDisks {
-        data_dir: run.nodes().join(&name),
-        sidecar: Some(files.sidecar(&name)),
-        logs: existing(run.logs().join(format!("{name}.log"))),
-        name,
+    let cluster = &plan.cluster;
+    let node = |index: u16| {
+        let id = node_name(index);
+        // Data lies, and nonces are made, under the id in the Raft group.
+        let name = match cluster.collide && index == cluster.nodes {
+            true => twin_of(&node_name(0), &id),
+            false => id.clone(),
+        };
+        NodeDisks {
+            data_dir: run.nodes().join(&name),
+            sidecar: Some(files.sidecar(&id)),
+            logs: existing(run.logs().join(format!("{id}.log"))),
+            name,
+        }
     };
     let history = History::read(&run.history())?;
     let canary = Canary::of_seed(plan.seed);
     Ok(Subject {
         kek: existing(files.kek()).pop(),
         nodes: (0..plan.all_nodes())
-            .map(keyquake_cluster::node_name)
             .map(node)
             // A spare that was never started has no disk.
             .filter(|node| node.data_dir.exists())

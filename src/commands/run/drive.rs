@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::stage::Stage;
 use crate::progress::{Moment, Progress};
-use crate::wiring::{Asked, Expected, Hands, HistorySink, Watch};
+use crate::wiring::{Asked, Changes, Expected, Hands, HistorySink, Watch};
 
 /// How long all keys may take to be read back at the end.
 const FINAL_WITHIN: Duration = Duration::from_secs(15);
@@ -58,6 +58,7 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
         specs: stage.specs.clone(),
         keys: stage.keys.clone(),
         expected: Expected::of(&stage.info, cluster.clone()),
+        changes: Changes::default(),
     };
     let rollout = Arc::new(rollout(stage, &hands));
     let setup = Setup {

@@ -2,18 +2,22 @@
 
 mod call;
 mod files;
+mod members;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
 use keyquake_nemesis::{
-    Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Roll, Setup, Tamper,
+    Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome, Roll,
+    Setup, Tamper,
 };
 use keyquake_systems::elastickv::disk::Disk;
 use keyquake_systems::elastickv::encryption::{Membership, full_node_id, node_id};
 use keyquake_systems::elastickv::{key_files, raft_id};
 use keyquake_systems::{NodeChange, System, SystemName};
+
+pub use self::members::Changes;
 
 use super::programs::Expected;
 use crate::keys::Keys;
@@ -26,6 +30,7 @@ pub struct Hands {
     pub keys: Option<Arc<Keys>>,
     /// What the releases are.
     pub expected: Expected,
+    pub changes: Changes,
 }
 
 #[async_trait]
@@ -82,11 +87,16 @@ impl Operator for Hands {
     }
 
     fn joining(&self, node: &NodeSpec, change: MemberChange) -> Result<NodeSpec, String> {
-        Ok(self.system.joining(node, change))
+        let members = self.changes.members(&self.specs);
+        Ok(self.system.joining(node, &members, change))
     }
 
     async fn member(&self, change: MemberChange, node: &NodeSpec) -> Answer {
-        call::answer(self.membership().change(change, node.index).await)
+        let answer = call::answer(self.membership().change(change, node.index).await);
+        if answer.outcome == Outcome::Accepted {
+            self.changes.note(change, node.index);
+        }
+        answer
     }
 
     fn collides(&self, node: &NodeSpec) -> bool {

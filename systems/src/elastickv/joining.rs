@@ -20,33 +20,55 @@ pub fn raft_id(node: &NodeSpec) -> &str {
     id.unwrap_or(&node.id)
 }
 
-/// The node as it has to be started to be added by this change. Its listeners stay closed until
-/// it is in the configuration.
-pub(super) fn joining(name: SystemName, node: &NodeSpec, change: MemberChange) -> NodeSpec {
-    let mut node = node.clone();
-    let own = format!("{}={}", raft_id(&node), addresses::of(&node, GRPC));
-    let known = node.launch.args.iter().find_map(|word| {
-        let list = word.strip_prefix(BOOTSTRAP);
-        list.or_else(|| word.strip_prefix(JOIN))
-    });
-    let known = known.unwrap_or_default().split(',');
-    let mut members: Vec<_> = known.filter(|member| !member.is_empty()).collect();
-    if !members.contains(&own.as_str()) {
-        members.push(&own);
+/// Whether a node is one of those that begin the cluster.
+pub fn begins(node: &NodeSpec) -> bool {
+    let own = entry(node);
+    let mut args = node.launch.args.iter();
+    let list = args.find_map(|word| word.strip_prefix(BOOTSTRAP));
+    list.is_some_and(|list| list.split(',').any(|member| member == own))
+}
+
+/// A node in a list of members.
+fn entry(node: &NodeSpec) -> String {
+    format!("{}={}", raft_id(node), addresses::of(node, GRPC))
+}
+
+/// The node as it has to be started to be added by this change to these members: whoever leads
+/// must be among them, as a newcomer asks for what is known of its id. Its listeners stay closed
+/// until it is in the configuration.
+pub(super) fn joining(
+    name: SystemName,
+    node: &NodeSpec,
+    members: &[NodeSpec],
+    change: MemberChange,
+) -> NodeSpec {
+    let mut members: Vec<_> = members.iter().map(entry).collect();
+    let own = entry(node);
+    if !members.contains(&own) {
+        members.push(own);
     }
-    // Before HEAD elastickv has no flag for it: a node that is told everybody waits for them.
-    let stage = stage_of(&node.release);
-    let knows = name == SystemName::Reference || stage.is_none_or(|stage| stage >= Release::R6F);
-    let flag = if knows { JOIN } else { BOOTSTRAP };
+    let mut node = node.clone();
+    let flag = match takes_join(name, &node.release, change) {
+        true => JOIN,
+        false => BOOTSTRAP,
+    };
     let list = format!("{flag}{}", members.join(","));
     let is_of_joining =
         |word: &String| word == AS_LEARNER || word.starts_with(BOOTSTRAP) || word.starts_with(JOIN);
     node.launch.args.retain(|word| !is_of_joining(word));
     node.launch.args.push(list);
-    if change == MemberChange::AddLearner && knows {
+    if change == MemberChange::AddLearner && flag == JOIN {
         node.launch.args.push(AS_LEARNER.to_owned());
     }
     node
+}
+
+/// Whether the program can be told that it joins. elastickv has a flag for it at HEAD, and for
+/// learners alone (`--raftJoinMembers requires --raftJoinAsLearner`); otherwise a node that is
+/// given everybody as members waits for them.
+fn takes_join(name: SystemName, release: &str, change: MemberChange) -> bool {
+    let head = stage_of(release).is_none_or(|stage| stage >= Release::R6F);
+    name == SystemName::Reference || (head && change == MemberChange::AddLearner)
 }
 
 #[cfg(test)]
@@ -87,9 +109,13 @@ mod tests {
         assert_eq!((n4.id.as_str(), raft_id(n4)), ("n4", "n4"));
 
         let list = "--raftJoinMembers=n1=10.77.0.1:20051,n2=10.77.0.2:20051,n3=10.77.0.3:20051,n4=10.77.0.4:20051";
-        let voter = joining(SystemName::Reference, n4, MemberChange::AddVoter);
+        let join = |node, members: &[NodeSpec], change| {
+            joining(SystemName::Reference, node, members, change)
+        };
+        let members = &specs[..3];
+        let voter = join(n4, members, MemberChange::AddVoter);
         assert_eq!(voter.launch.args.last().unwrap(), list);
-        let learner = joining(SystemName::Reference, &voter, MemberChange::AddLearner);
+        let learner = join(&voter, members, MemberChange::AddLearner);
         assert!(
             learner
                 .launch
@@ -103,29 +129,47 @@ mod tests {
                 .iter()
                 .any(|word| word.starts_with(BOOTSTRAP))
         );
-        assert_eq!(
-            joining(SystemName::Reference, &learner, MemberChange::AddVoter),
-            voter
-        );
-        // A member that comes again names itself once.
-        let again = joining(SystemName::Reference, &specs[1], MemberChange::Replace);
-        assert_eq!(again.launch.args.last().unwrap().matches("n2=").count(), 1);
+        assert_eq!(join(&learner, members, MemberChange::AddVoter), voter);
+        // A member that comes again names itself once, and those that came since.
+        let again = join(&specs[1], &specs, MemberChange::Replace);
+        let list = again.launch.args.last().unwrap();
+        assert_eq!(list.matches("n2=").count(), 1);
+        assert!(list.ends_with(",n4=10.77.0.4:20051"), "{list}");
+        let beginners: Vec<_> = specs.iter().map(begins).collect();
+        assert_eq!(beginners, [true, true, true, false]);
     }
 
     #[test]
-    fn elastickv_before_head_is_told_everybody() {
-        let mut n4 = nodes(&SystemOptions {
+    fn elastickv_is_told_everybody_but_as_a_learner_at_head() {
+        let mut members = nodes(&SystemOptions {
             spares: 1,
             ..SystemOptions::default()
-        })
-        .remove(3);
+        });
+        let mut n4 = members.remove(3);
         n4.release = "6d".to_owned();
-        let old = joining(SystemName::Elastickv, &n4, MemberChange::AddLearner);
+        let old = joining(
+            SystemName::Elastickv,
+            &n4,
+            &members,
+            MemberChange::AddLearner,
+        );
         let last = old.launch.args.last().unwrap();
         assert!(last.starts_with(BOOTSTRAP) && last.ends_with("n4=10.77.0.4:20051"));
         n4.release = "head".to_owned();
-        let head = joining(SystemName::Elastickv, &n4, MemberChange::AddLearner);
+        let head = joining(
+            SystemName::Elastickv,
+            &n4,
+            &members,
+            MemberChange::AddLearner,
+        );
         assert_eq!(head.launch.args.last().unwrap(), AS_LEARNER);
+        let voter = joining(
+            SystemName::Elastickv,
+            &head,
+            &members,
+            MemberChange::AddVoter,
+        );
+        assert_eq!(voter.launch.args, old.launch.args);
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod setup;
 mod spelling;
 
 pub use change::key_files;
-pub use joining::raft_id;
+pub use joining::{begins, raft_id};
 pub use setup::EncryptionFlag;
 
 /// The suite's own reference store, started from the suite's own executable.
@@ -75,8 +75,13 @@ macro_rules! same_wire {
                 change::changed($name, &self.programs, node, change)
             }
 
-            fn joining(&self, node: &NodeSpec, change: MemberChange) -> NodeSpec {
-                joining::joining($name, node, change)
+            fn joining(
+                &self,
+                node: &NodeSpec,
+                members: &[NodeSpec],
+                change: MemberChange,
+            ) -> NodeSpec {
+                joining::joining($name, node, members, change)
             }
 
             async fn check_changed(

@@ -26,7 +26,7 @@ pub use elastickv_wire::{
     ResyncSidecarResponse, SidecarStateReport,
 };
 pub use files::KeyFiles;
-pub use ids::{Collision, collisions, full_node_id, node_id};
+pub use ids::{Collision, collisions, full_node_id, node_id, twin_of};
 pub use keyquake_formats::Purpose;
 pub use keys::{Dek, Kek, KeyError, WrappedDek};
 pub use leader::{Bootstrapped, Enabled, Leader, NotDone, Rotated};
