@@ -108,7 +108,7 @@ fn own_place(mount: &Mount, own: &str) -> PathBuf {
 }
 
 /// The group's path in a line of `/proc/self/cgroup`: `4:cpu,cpuacct:/a/b`.
-fn own_path<'a>(own: &'a str, is: impl Fn(&str) -> bool) -> Option<&'a str> {
+fn own_path(own: &str, is: impl Fn(&str) -> bool) -> Option<&str> {
     own.lines().find_map(|line| {
         let (_, line) = line.split_once(':')?;
         let (controllers, path) = line.split_once(':')?;
