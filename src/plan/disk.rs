@@ -55,7 +55,9 @@ impl From<DiskSize> for String {
 
 impl fmt::Display for DiskSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.into_iter().find(|(_, bytes)| self.0.is_multiple_of(*bytes));
+        let whole = UNITS
+            .into_iter()
+            .find(|(_, bytes)| self.0.is_multiple_of(*bytes));
         let (unit, bytes) = whole.unwrap_or(("KiB", 1 << 10));
         write!(f, "{}{unit}", self.0 / bytes)
     }
