@@ -30,7 +30,7 @@ fn holds_when_every_outcome_is_one_that_may_be() {
     let reason = &on(&judgement, GATE).reason;
     assert_eq!(
         reason,
-        "4 outcomes as they must be: 2 refused proposer-not-configured, 1 unchanged, 1 serves"
+        "4 outcomes, each one that may be: 2 refused proposer-not-configured, 1 unchanged, 1 serves"
     );
 }
 
