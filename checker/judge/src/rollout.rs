@@ -29,7 +29,10 @@ fn one(run: &Run<'_>, id: &str) -> InvariantVerdict {
     let tally = Tally::of(run, id);
     let outcomes = count(tally.met + tally.untold + tally.findings.len(), "outcome");
     match (tally.findings.len(), tally.untold) {
-        (0, 0) => valid(id, format!("{outcomes}, each one that may be: {}", tally.words())),
+        (0, 0) => valid(
+            id,
+            format!("{outcomes}, each one that may be: {}", tally.words()),
+        ),
         (0, untold) => inconclusive(
             id,
             format!("of {outcomes}, {untold} could not be told; see the faults"),

@@ -16,12 +16,7 @@ pub fn memory() {
         fixture.start(0).await;
         let read = fixture.runtime.limit_memory("n1", Some(MEMORY)).await;
         assert_eq!(read.unwrap(), Some(MEMORY));
-        let mut reached = 0;
-        while fixture.cluster.status(0).is_up() {
-            let seen = fixture.runtime.allowance("n1").await.unwrap();
-            reached = reached.max(seen.reached);
-        }
-        assert!(reached > 0, "nobody saw that the limit was met");
+        // How often the limit was met is gone with the process, which may be at once.
         let ending = fixture.cluster.wait_exit(0).await.unwrap();
         assert_eq!(ending, Ending::OutOfMemory);
         assert!(fixture.log(0).contains("out of memory"));
