@@ -1,6 +1,6 @@
 //! `member`: a node added to the cluster, given a vote, removed or replaced. A step: it stays.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
@@ -8,7 +8,7 @@ use keyquake_rollout::{MemberChange, Outcome, Step, Tamper};
 
 use super::outcome::About;
 use super::starting::rolled;
-use super::{Fault, HEAL_WITHIN, Stage};
+use super::{Fault, GRACE, HEAL_WITHIN, Stage};
 use crate::catalogue::{FaultInfo, FaultName};
 use crate::operator::{Answer, Roll};
 use crate::rollout::Expect;
@@ -23,8 +23,6 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
     needs_links: false,
     step: true,
 };
-
-const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Member {
     nodes: Vec<u16>,

@@ -47,6 +47,9 @@ use crate::target::Target;
 /// How long undoing a fault may take before it counts as failed.
 pub(crate) const HEAL_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a node that is asked to end may take before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// How often a question is asked again meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 

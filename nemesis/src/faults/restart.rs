@@ -1,13 +1,11 @@
 //! `restart`: a node asked to end, down for a while, and started again on the same data.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use keyquake_cluster::{Ending, NodeStatus};
 
 use super::down::{bring_up_all, is_down};
-use super::{Fault, Stage, fits_nodes, join};
+use super::{Fault, GRACE, Stage, fits_nodes, join};
 use crate::catalogue::{FaultInfo, FaultName};
 use crate::target::Target;
 
@@ -20,9 +18,6 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
     needs_links: false,
     step: false,
 };
-
-/// How long a node may take to end.
-const GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Restart {
     nodes: Vec<u16>,

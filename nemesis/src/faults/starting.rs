@@ -6,12 +6,10 @@ use keyquake_cluster::{Ending, NodeSpec};
 use keyquake_rollout::{Outcome, Setup, Step, Tamper};
 
 use super::outcome::{About, ended_as, log_end};
-use super::{HEAL_WITHIN, Stage};
+use super::{GRACE, HEAL_WITHIN, Stage};
 use crate::operator::Roll;
 use crate::rollout::{Expect, Must, must_end};
 
-/// How long a node may take to end when it is asked to.
-const GRACE: Duration = Duration::from_secs(5);
 /// How long a node that serves, and must not, may take to end.
 const END_WITHIN: Duration = Duration::from_secs(15);
 
