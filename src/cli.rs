@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::commands::admin::words::AdminArgs;
 use crate::commands::audit::words::AuditArgs;
 use crate::plan::{Encryption, RuntimeName};
+use crate::wiring::Given;
 
 /// Fault injection for replicated key-value stores that encrypt their disks.
 #[derive(Parser)]
@@ -56,14 +57,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "time", "nodes", "workload", "faults", "rate",
         "clients", "protocol", "target", "system", "release", "encryption", "bug", "network", "first_port", "cas"])]
     pub plan: Option<PathBuf>,
-    /// The server to start, for a system that is not built in: one for all (`PATH`) or one per
-    /// release (`6a=PATH`); may be repeated
-    #[arg(long, value_name = "PATH")]
-    pub binary: Vec<String>,
-    /// On Docker: the image to run, one for all (`NAME`) or one per release (`6a=NAME`); may be
-    /// repeated
-    #[arg(long, value_name = "NAME")]
-    pub image: Vec<String>,
+    #[command(flatten)]
+    pub programs: ProgramArgs,
     #[command(flatten)]
     pub results: ResultsArgs,
     /// Print the verdict as JSON on standard output
@@ -75,6 +70,31 @@ pub struct RunArgs {
 pub struct PlanArgs {
     #[command(flatten)]
     pub shape: ShapeArgs,
+    #[command(flatten)]
+    pub programs: ProgramArgs,
+}
+
+/// What runs the releases. Of a plan it shapes only which releases an operator can roll to.
+#[derive(Args)]
+pub struct ProgramArgs {
+    /// The server to start, for a system that is not built in: one for all (`PATH`) or one per
+    /// release (`6a=PATH`); may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub binary: Vec<String>,
+    /// On Docker: the image to run, one for all (`NAME`) or one per release (`6a=NAME`); may be
+    /// repeated
+    #[arg(long, value_name = "NAME")]
+    pub image: Vec<String>,
+}
+
+impl ProgramArgs {
+    /// What was given, whichever way.
+    pub fn given(&self) -> anyhow::Result<Given> {
+        let mut given = Given::read("--binary", &self.binary)?;
+        let images = Given::read("--image", &self.image)?;
+        given.by_release.extend(images.by_release);
+        Ok(given)
+    }
 }
 
 /// What a run is made of; all of it goes into the plan.
@@ -97,8 +117,8 @@ pub struct ShapeArgs {
         default_value = "register,append"
     )]
     pub workload: Vec<String>,
-    /// The faults to draw from: names, families (`partition`), or `none` (default: all
-    /// that the network allows)
+    /// The faults to draw from: names, families (`partition`), `operator` for an operator's steps
+    /// between them, or `none` (default: all that the network allows, no steps)
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub faults: Vec<String>,
     /// Operations per second of each workload (default: the workload's own)

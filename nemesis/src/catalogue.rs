@@ -61,8 +61,8 @@ pub struct FaultInfo {
     pub nodes_min: u16,
     /// Whether it needs links that can be cut.
     pub needs_links: bool,
-    /// Whether it is a step that stays, rather than something held and healed. Steps are never
-    /// drawn: only a plan names them.
+    /// Whether it is a step that stays, rather than something held and healed. Steps are drawn all
+    /// together, in a night, or a plan names them.
     pub step: bool,
 }
 

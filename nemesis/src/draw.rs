@@ -1,17 +1,22 @@
-//! Drawing a schedule from a seed.
+//! Drawing a schedule from a seed: faults that are held, one after another. Those of a night, with
+//! an operator's steps between and during them, come from [`night`].
 //!
-//! The same inputs give the same schedule for ever: the generator (ChaCha8), its
-//! key and the way numbers are taken from it are all fixed here, and not left
-//! to a library whose next version may draw otherwise.
+//! The same inputs give the same schedule for ever ([`dice`]).
+
+mod choice;
+mod dice;
+mod entry;
+mod night;
+mod outlook;
 
 use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-
 use crate::catalogue::FaultName;
 use crate::schedule::{Details, PlannedFault};
-use crate::target::Target;
+
+use dice::Dice;
+
+pub use night::{Beginning, draw_night};
 
 /// All times in milliseconds, drawn in steps of 100.
 const FIRST_AT: (u64, u64) = (1_800, 2_400);
@@ -19,26 +24,17 @@ const HOLD: (u64, u64) = (1_500, 3_500);
 const CALM: (u64, u64) = (1_000, 2_000);
 /// The cluster has this long to settle after the last fault.
 const CALM_AT_END: u64 = 2_000;
-const STEP: u64 = 100;
 
 /// Draws the schedule of a run that lasts `duration` on `nodes` nodes: faults of
 /// the enabled kinds one after another, each kind as often as the others. Kinds
 /// that need more nodes are left out, and so are steps.
 pub fn draw(seed: u64, duration: Duration, nodes: u16, enabled: &[FaultName]) -> Vec<PlannedFault> {
-    let possible = |fault: &FaultName| {
-        let info = fault.info();
-        enabled.contains(fault) && !info.step && nodes >= info.nodes_min
-    };
-    // In the catalogue's order, so that the order of the words given doesn't matter.
-    let kinds = FaultName::ALL
-        .into_iter()
-        .filter(possible)
-        .collect::<Vec<_>>();
+    let kinds = possible(nodes, enabled);
     let mut schedule = Vec::new();
     if kinds.is_empty() {
         return schedule;
     }
-    let mut dice = Dice::new(seed);
+    let mut dice = Dice::of_faults(seed);
     let end = u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)
         .saturating_sub(CALM_AT_END);
@@ -66,68 +62,21 @@ pub fn draw(seed: u64, duration: Duration, nodes: u16, enabled: &[FaultName]) ->
     schedule
 }
 
-struct Dice(ChaCha8Rng);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut key = *b"keyquake nemesis ________ plan 1";
-        key[17..25].copy_from_slice(&seed.to_le_bytes());
-        Self(ChaCha8Rng::from_seed(key))
-    }
-
-    /// A number below `limit`, which is small: the bias of 2^-56 is nobody's.
-    fn below(&mut self, limit: u64) -> u64 {
-        ((u128::from(self.0.next_u64()) * u128::from(limit)) >> 64) as u64
-    }
-
-    fn between(&mut self, (low, high): (u64, u64)) -> u64 {
-        low + STEP * self.below((high - low) / STEP + 1)
-    }
-
-    /// Fisher and Yates.
-    fn shuffled<T: Clone>(&mut self, items: &[T]) -> Vec<T> {
-        let mut items = items.to_vec();
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last as u64 + 1) as usize);
-        }
-        items
-    }
-
-    fn target(&mut self, fault: FaultName, nodes: u16) -> Target {
-        let order = self.shuffled(&(0..nodes).collect::<Vec<_>>());
-        match fault {
-            FaultName::PartitionHalves => {
-                let (mut minority, mut majority) = (
-                    order[..order.len() / 2].to_vec(),
-                    order[order.len() / 2..].to_vec(),
-                );
-                minority.sort_unstable();
-                majority.sort_unstable();
-                Target::Groups(vec![minority, majority])
-            }
-            FaultName::PartitionMajorityRing => Target::Nodes(order),
-            FaultName::PartitionOneWay if self.below(2) == 0 => {
-                Target::Cuts(vec![(order[0], order[1])])
-            }
-            FaultName::Restart if self.below(4) == 0 => Target::All,
-            _ => self.node(order[0], nodes),
-        }
-    }
-
-    /// The leader three times out of five: breaking it is what hurts.
-    fn node(&mut self, any: u16, nodes: u16) -> Target {
-        match self.below(5) {
-            0..=2 => Target::Leader,
-            3 if nodes > 1 => Target::Follower,
-            _ => Target::Nodes(vec![any]),
-        }
-    }
+/// The kinds that can be held on so many nodes, in the catalogue's order, so that the order of the
+/// words given doesn't matter.
+fn possible(nodes: u16, enabled: &[FaultName]) -> Vec<FaultName> {
+    let possible = |fault: &FaultName| {
+        let info = fault.info();
+        enabled.contains(fault) && !info.step && nodes >= info.nodes_min
+    };
+    FaultName::ALL.into_iter().filter(possible).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::schedule::{to_toml, validate};
+    use crate::target::Target;
 
     const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 

@@ -23,7 +23,7 @@ mod until;
 
 pub use active::{ActiveFault, ActiveFaults};
 pub use catalogue::{FaultInfo, FaultName, UnknownFault, catalogue};
-pub use draw::draw;
+pub use draw::{Beginning, draw, draw_night};
 pub use group::is_struck;
 pub use in_flight::InFlight;
 pub use keyquake_rollout::{

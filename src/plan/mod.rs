@@ -4,6 +4,7 @@
 mod disk;
 mod encryption;
 mod lines;
+mod night;
 mod runtime;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use self::disk::DiskSize;
 pub use self::encryption::Encryption;
 pub use self::runtime::RuntimeName;
 use crate::cli::{NetworkArg, ShapeArgs, SystemArg};
+use crate::wiring::Given;
 
 /// The version of the plan's format that this binary writes and reads.
 pub const FORMAT: u32 = 1;
@@ -110,8 +112,13 @@ fn default_release() -> String {
 
 impl Plan {
     /// Draws the plan of a seed. Where no faults are named, those that `network`
-    /// can't have are left out; without a network, none is.
-    pub fn draw(shape: &ShapeArgs, network: Option<&NetworkKind>) -> anyhow::Result<Plan> {
+    /// can't have are left out; without a network, none is. What programs were given says
+    /// which releases there are of a store that is not ours.
+    pub fn draw(
+        shape: &ShapeArgs,
+        programs: &Given,
+        network: Option<&NetworkKind>,
+    ) -> anyhow::Result<Plan> {
         let seed = shape
             .seed
             .unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -122,7 +129,9 @@ impl Plan {
             }
             Some(NetworkKind::Container { .. }) | None => true,
         };
-        let enabled = match shape.faults.as_slice() {
+        let (operator, named) = night::split(&shape.faults)?;
+        let enabled = match named.as_slice() {
+            [] if operator => Vec::new(),
             [] => FaultName::ALL
                 .into_iter()
                 .filter(|fault| !fault.info().step && !fault.only_by_name())
@@ -136,7 +145,7 @@ impl Plan {
             SystemArg::Reference => default_release(),
             SystemArg::Elastickv => UNNAMED_RELEASE.to_owned(),
         });
-        let plan = Plan {
+        let mut plan = Plan {
             format: FORMAT,
             seed,
             time: shape.time,
@@ -146,7 +155,11 @@ impl Plan {
                     SystemArg::Elastickv => SystemName::Elastickv,
                 },
                 nodes: shape.nodes,
-                spares: 0,
+                spares: if operator {
+                    night::spares(shape.nodes)
+                } else {
+                    0
+                },
                 collide: false,
                 runtime: shape.runtime.unwrap_or_default(),
                 network: match shape.network {
@@ -165,7 +178,13 @@ impl Plan {
                 releases,
             },
             workloads: workloads(shape)?,
-            faults: keyquake_nemesis::draw(seed, shape.time, shape.nodes, &enabled),
+            faults: Vec::new(),
+        };
+        plan.faults = if operator {
+            let beginning = night::beginning(&plan.cluster, programs)?;
+            keyquake_nemesis::draw_night(seed, shape.time, &enabled, &beginning)
+        } else {
+            keyquake_nemesis::draw(seed, shape.time, shape.nodes, &enabled)
         };
         plan.validate()?;
         Ok(plan)
@@ -327,7 +346,9 @@ fn fault_names(words: &[String]) -> anyhow::Result<Vec<FaultName>> {
         for name in FaultName::family(word)? {
             ensure!(
                 !name.info().step,
-                "`{name}` is a step and can't be drawn: write it into a plan (docs/faults.md)"
+                "`{name}` is a step and can't be drawn by itself: `{}` draws all steps, or write it into a \
+                 plan (docs/faults.md)",
+                night::OPERATOR
             );
             if !names.contains(&name) {
                 names.push(name);

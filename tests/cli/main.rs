@@ -10,6 +10,7 @@ mod docs;
 mod encrypted;
 mod hands;
 mod moments;
+mod nights;
 mod programs;
 mod rollout;
 mod seeded_bugs;

@@ -25,6 +25,14 @@ impl Model {
     /// design, and none leaves fewer than a majority of the voters up. `at` of a call is a node that
     /// could lead; whoever does is to be put in its place.
     pub fn legal(&self) -> Vec<Step> {
+        let mut steps = self.candidates();
+        steps.retain(|step| self.may_be_drawn(step));
+        steps
+    }
+
+    /// Steps that may be worth taking next, always in the same order: those of them that
+    /// [`Model::may_be_drawn`] are [`Model::legal`]. For who takes few of many.
+    pub fn candidates(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let known = u16::try_from(self.nodes.nodes.len()).unwrap_or(u16::MAX);
         for node in 0..known {
@@ -37,12 +45,11 @@ impl Model {
             }
         }
         self.calls(&mut steps);
-        steps.retain(|step| self.may_be_drawn(step));
         steps
     }
 
     /// Whether nothing is lost by it, and a majority goes on whatever it comes to.
-    fn may_be_drawn(&self, step: &Step) -> bool {
+    pub fn may_be_drawn(&self, step: &Step) -> bool {
         if self.destroys(step).is_some() {
             return false;
         }
@@ -143,7 +150,7 @@ impl Model {
         let Some(setup) = self.setup(node) else {
             return;
         };
-        let whole = Setup::full(setup.release);
+        let whole = whole(setup.release);
         if self.learners().contains(&node) {
             steps.push(change(MemberChange::Promote, node, setup));
         }
@@ -163,7 +170,9 @@ impl Model {
         let Some(release) = newest.map(|setup| setup.release).max() else {
             return;
         };
-        for setup in [Setup::full(release), Setup::bare(release)] {
+        let mut setups = vec![whole(release), Setup::bare(release)];
+        setups.dedup();
+        for setup in setups {
             for how in [MemberChange::AddLearner, MemberChange::AddVoter] {
                 steps.push(change(how, node, setup));
             }
@@ -203,7 +212,16 @@ fn change(change: MemberChange, node: u16, setup: Setup) -> Step {
     }
 }
 
-/// The setups next to one: a release on or back, flags given and taken, keys that are none.
+/// A setup with all flags that the release has.
+fn whole(release: Release) -> Setup {
+    match release {
+        Release::R5D | Release::R6A => Setup::bare(release),
+        release => Setup::full(release),
+    }
+}
+
+/// The setups next to one: a release on or back, flags given and taken, keys that are none. Flags
+/// that a release may not know are not given to it.
 fn around(setup: &Setup) -> Vec<Setup> {
     let at = Release::ALL
         .iter()
@@ -214,25 +232,14 @@ fn around(setup: &Setup) -> Vec<Setup> {
         .into_iter()
         .flatten()
         .filter_map(|at| Release::ALL.get(at));
-    let mut setups: Vec<_> = near
-        .map(|release| Setup {
-            release: *release,
-            ..*setup
-        })
-        .collect();
-    // Flags that a release may not know are not given to it.
+    let on = |release: Release| match release {
+        Release::R5D | Release::R6A => Setup::bare(release),
+        release => Setup { release, ..*setup },
+    };
+    let mut setups: Vec<_> = near.map(|release| on(*release)).collect();
     if setup.release < Release::R6B {
         setups.push(Setup::full(Release::R6B));
-        return setups
-            .into_iter()
-            .map(|setup| {
-                if setup.release < Release::R6B {
-                    Setup::bare(setup.release)
-                } else {
-                    setup
-                }
-            })
-            .collect();
+        return setups;
     }
     setups.push(Setup::full(setup.release));
     setups.push(Setup {
@@ -252,9 +259,11 @@ fn around(setup: &Setup) -> Vec<Setup> {
         sidecar: SidecarPath::Undurable,
         ..*setup
     });
-    setups.push(Setup {
-        rotate_on_startup: !setup.rotate_on_startup,
-        ..*setup
-    });
+    if setup.release >= Release::R6F || setup.rotate_on_startup {
+        setups.push(Setup {
+            rotate_on_startup: !setup.rotate_on_startup,
+            ..*setup
+        });
+    }
     setups
 }

@@ -132,8 +132,8 @@ fn wanted(plan: &Plan, args: &RunArgs) -> Result<Wanted, Failure> {
     if plan.cluster.system == SystemName::Reference {
         wanted.built_in = Release::ALL.map(|release| release.name().to_owned()).into();
     }
-    let images = Given::read("--image", &args.image).map_err(input)?;
-    let programs = Given::read("--binary", &args.binary).map_err(input)?;
+    let images = Given::read("--image", &args.programs.image).map_err(input)?;
+    let programs = Given::read("--binary", &args.programs.binary).map_err(input)?;
     let sources = [
         (images, Source::Named as fn(String) -> Source),
         (programs, |path| Source::Program(path.into())),

@@ -104,9 +104,10 @@ pub fn binaries(plan: &Plan, all: &[NodeSpec], given: &Given) -> anyhow::Result<
 /// The plan as executed is the whole input of a run, beside the program.
 fn repeat_command(folder: &RunFolder, args: &RunArgs) -> String {
     let plan = folder.plan();
-    let binaries = args.binary.iter();
+    let binaries = args.programs.binary.iter();
     let binary: String = binaries.map(|path| format!(" --binary {path}")).collect();
     let images: String = args
+        .programs
         .image
         .iter()
         .map(|image| format!(" --image {image}"))

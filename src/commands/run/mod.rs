@@ -37,9 +37,10 @@ pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
     if let (Some(plan), Some(runtime)) = (&mut given, args.shape.runtime) {
         plan.set_runtime(runtime).map_err(input)?;
     }
+    let programs = args.programs.given().map_err(input)?;
     if given.is_none() {
         // Refuse bad words before anything is made.
-        Plan::draw(&args.shape, None).map_err(input)?;
+        Plan::draw(&args.shape, &programs, None).map_err(input)?;
     }
     heal_dead_runs(&args)?;
     let runtime = given
@@ -57,7 +58,7 @@ pub fn run(args: Box<RunArgs>) -> Result<Done, Failure> {
     };
     let plan = match given {
         Some(plan) => plan,
-        None => Plan::draw(&args.shape, Some(&network)).map_err(input)?,
+        None => Plan::draw(&args.shape, &programs, Some(&network)).map_err(input)?,
     };
     check_fit(&plan, &network, &args)?;
     if plan.cluster.disk.is_some() && plan.cluster.runtime.is_process() {
@@ -137,10 +138,10 @@ fn check_fit(plan: &Plan, network: &NetworkKind, args: &RunArgs) -> Result<(), F
              where /sys/fs/cgroup can be written to, or in containers (--runtime docker), or leave slow-cpu and memory-limit out"
         )));
     }
-    if plan.cluster.runtime.is_process() && !args.image.is_empty() {
+    if plan.cluster.runtime.is_process() && !args.programs.image.is_empty() {
         return Err(input(anyhow!("--image is for --runtime docker")));
     }
-    if plan.cluster.system == SystemName::Reference && !args.binary.is_empty() {
+    if plan.cluster.system == SystemName::Reference && !args.programs.binary.is_empty() {
         return Err(input(anyhow!(
             "--binary is for --system elastickv; the reference store is built in"
         )));

@@ -60,7 +60,7 @@ impl Stage {
         args: &RunArgs,
         begun: Instant,
     ) -> Result<Stage, Failure> {
-        let given = Given::read("--binary", &args.binary).map_err(input)?;
+        let given = Given::read("--binary", &args.programs.binary).map_err(input)?;
         let system = system_of(plan.cluster.system, programs(&given, docker.is_some()));
         let options = SystemOptions {
             release: Some(plan.cluster.release.clone()),
