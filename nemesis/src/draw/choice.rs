@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use keyquake_rollout::{Call, MemberChange, Model, Send, Step};
+use keyquake_rollout::{Call, MemberChange, Model, Send, Step, Tamper};
 
 use super::outlook::{End, all_up};
 
@@ -27,6 +27,8 @@ pub(super) enum Kind {
     Guarded,
     /// Files that it must not start with.
     Tampered,
+    /// A sidecar that was saved before.
+    Older,
     /// Its disk is saved.
     Saved,
     /// Somebody else leads.
@@ -37,6 +39,8 @@ pub(super) enum Kind {
     Rotation,
     /// A call that is taken, and changes no key.
     Again,
+    /// The last request of a call, once more.
+    Late,
     /// A call, or a newcomer, that must be refused.
     Refused,
     /// A spare is added.
@@ -50,7 +54,7 @@ pub(super) enum Kind {
 }
 
 /// Each as often as the number says, among those that can be.
-pub(super) const WEIGHTS: [(Kind, u64); 19] = [
+pub(super) const WEIGHTS: [(Kind, u64); 21] = [
     (Kind::Repair, 40),
     (Kind::Stubborn, 5),
     (Kind::Onward, 20),
@@ -60,23 +64,26 @@ pub(super) const WEIGHTS: [(Kind, u64); 19] = [
     (Kind::Flags, 3),
     (Kind::Guarded, 6),
     (Kind::Tampered, 6),
+    (Kind::Older, 10),
     (Kind::Saved, 4),
     (Kind::Transfer, 3),
     (Kind::Progress, 30),
     (Kind::Rotation, 10),
     (Kind::Again, 5),
+    (Kind::Late, 4),
     (Kind::Refused, 4),
     (Kind::Join, 4),
-    (Kind::Promote, 4),
-    (Kind::Leave, 2),
+    (Kind::Promote, 12),
+    (Kind::Leave, 4),
     (Kind::Replace, 2),
 ];
 
 /// Those that can be done while a fault keeps a node away.
-pub(super) const MEANWHILE: [Kind; 7] = [
+pub(super) const MEANWHILE: [Kind; 8] = [
     Kind::Progress,
     Kind::Rotation,
     Kind::Again,
+    Kind::Late,
     Kind::Refused,
     Kind::Forward,
     Kind::Restart,
@@ -105,6 +112,7 @@ pub(super) fn kind(
                 (false, End::Done) => Kind::Repair,
                 (false, End::Barred) => Kind::Stubborn,
                 (true, End::Barred) if tampers.is_empty() => Kind::Guarded,
+                (true, End::Barred) if tampers.contains(&Tamper::SidecarOlder) => Kind::Older,
                 (true, End::Barred) => Kind::Tampered,
                 (true, End::Done) if !tampers.is_empty() => return None,
                 (true, End::Done) if setup.release > before.release => Kind::Forward,
@@ -147,7 +155,8 @@ fn call_kind(model: &Model, call: Call, send: Send, end: End) -> Option<Kind> {
     let rotation = matches!(call, Call::RotateStorage | Call::RotateRaft);
     Some(match end {
         End::Barred => Kind::Refused,
-        End::Done if done || send == Send::Late => Kind::Again,
+        End::Done if send == Send::Late => Kind::Late,
+        End::Done if done => Kind::Again,
         End::Done if rotation => Kind::Rotation,
         End::Done => Kind::Progress,
     })

@@ -12,7 +12,7 @@ mod rolls;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use keyquake_rollout::{Call, MemberChange, Model, Release, Send, Setup, Step, Tamper};
+use keyquake_rollout::{Call, MemberChange, Model, Release, Send, Setup, Step};
 
 use super::choice::{Kind, MEANWHILE, WEIGHTS, kind};
 use super::dice::Dice;
@@ -183,7 +183,7 @@ impl Night<'_> {
         // node than to make keys.
         while !kinds.is_empty() {
             let weights = WEIGHTS.map(|(kind, weight)| match kinds.contains(&kind) {
-                true => weight,
+                true => weight * self.urgency(kind),
                 false => 0,
             });
             let Some((kind, _)) = self.dice.weighted(&weights).map(|at| WEIGHTS[at]) else {
@@ -198,8 +198,8 @@ impl Night<'_> {
             }
             let of_kind = steps.iter().filter(|(of, _)| *of == kind);
             let mut of_kind: Vec<Step> = of_kind.map(|(_, step)| step.clone()).collect();
-            if self.dice.once_in(2) && of_kind.iter().any(is_favoured) {
-                of_kind.retain(is_favoured);
+            if self.dice.once_in(2) && of_kind.iter().any(is_plain) {
+                of_kind.retain(is_plain);
             }
             while let Some(step) = self.dice.one_of(&mut of_kind) {
                 if self.take(kind, &step, away) {
@@ -208,6 +208,15 @@ impl Night<'_> {
             }
         }
         false
+    }
+
+    /// How much more often a kind is taken now: without keys there is little to see, so a cluster is led
+    /// to where it can have some.
+    fn urgency(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Onward if !self.model.is_bootstrapped() => 4,
+            _ => 1,
+        }
     }
 
     fn candidates(&self, away: &[u16]) -> Vec<Step> {
@@ -290,14 +299,16 @@ fn mending(model: &Model) -> u64 {
     down as u64 * (START + GAP.1)
 }
 
-/// Steps that would come too seldom, were all of a kind alike: calls that nothing else is odd about,
-/// which a fault can hit, and a sidecar of before, for which there has to be a copy.
-fn is_favoured(step: &Step) -> bool {
-    match step {
-        Step::Call { send, .. } => *send == Send::Once,
-        Step::Start { tampers, .. } => tampers.contains(&Tamper::SidecarOlder),
-        _ => false,
-    }
+/// A call that nothing is odd about: what a fault can hit in flight, and so what must not come too
+/// seldom among its likes.
+fn is_plain(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Call {
+            send: Send::Once,
+            ..
+        }
+    )
 }
 
 fn room_of(step: &Step) -> u64 {

@@ -90,11 +90,15 @@ impl Fsm {
 
     /// Sets the database aside if loading the snapshot of `index` is quicker than replaying
     /// its journal; the log has everything behind that snapshot. The state is then opened
-    /// empty, with applied index 0.
+    /// empty, with applied index 0. Unless it is `needed`, which is asked only if it would be.
     ///
     /// # Errors
     /// A disk that fails.
-    pub fn set_aside_if_slow(dir: &Path, index: u64) -> Result<(), FsmError> {
+    pub fn set_aside_if_slow(
+        dir: &Path,
+        index: u64,
+        needed: impl FnOnce() -> bool,
+    ) -> Result<(), FsmError> {
         let (path, aside) = (dir.join(DATABASE), dir.join(ASIDE));
         let disk = |source| FsmError::Disk {
             path: path.clone(),
@@ -108,6 +112,7 @@ impl Fsm {
         if journal > SHORT_JOURNAL
             && let Ok(bytes) = files.verified_bytes(index)
             && bytes < journal / 4
+            && !needed()
         {
             fs::rename(&path, &aside).map_err(disk)?;
             database::sync_dir(dir).map_err(disk)?;

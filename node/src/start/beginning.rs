@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use raft::Storage as _;
 use raft::eraftpb::ConfState;
 
 use super::StartError;
@@ -91,6 +92,22 @@ pub(super) fn own_dir(flags: &Flags) -> Result<PathBuf, StartError> {
     Ok(dir)
 }
 
+/// Whether an entry behind the snapshot may turn keys, be it sealed: how far those were applied, which
+/// the guards compare the sidecar with, only the state says.
+fn guards_need_state(log: &RaftLog) -> bool {
+    /// A sealed payload, a bootstrap, and what rotates or cuts over.
+    const TURNS: [u8; 3] = [0x01, 0x04, 0x05];
+    let context = raft::GetEntriesContext::empty(false);
+    let (first, last) = (log.snapshot_index() + 1, log.last_index().unwrap_or(0));
+    let turns = |entry: &raft::eraftpb::Entry| {
+        let payload = crate::entry::unframe(&entry.data);
+        payload.is_ok_and(|(_, payload)| payload.first().is_some_and(|code| TURNS.contains(code)))
+    };
+    // A log that can't be read says so later; nothing is set aside for it.
+    log.entries(first, last + 1, None, context)
+        .map_or(last >= first, |entries| entries.iter().any(turns))
+}
+
 /// Opens log and state and makes them agree. `true` = a new cluster begins here.
 pub(super) fn open(
     dir: &Path,
@@ -99,7 +116,7 @@ pub(super) fn open(
 ) -> Result<(RaftLog, Fsm, bool), StartError> {
     let mut log = RaftLog::open(dir)?;
     if log.is_initialized() {
-        Fsm::set_aside_if_slow(dir, log.snapshot_index())?;
+        Fsm::set_aside_if_slow(dir, log.snapshot_index(), || guards_need_state(&log))?;
     }
     let fsm = Fsm::open(dir, encryption)?;
     if log.is_initialized() {

@@ -162,6 +162,26 @@ async fn a_sidecar_behind_the_log() {
     }
 }
 
+/// A start that would rather read its state from a snapshot and the log must not forget how far keys
+/// were turned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_that_is_gone_after_much_was_written() {
+    let mut lab = Lab::started(1, ALL).await;
+    lab.bootstrap().await;
+    lab.settle().await;
+    lab.write(&"written".repeat(400), 400).await;
+    lab.cluster.kill(0);
+    let kept = lab.cluster.dir().join("kept");
+    copy_folder(&lab.sidecar_dir(0), &kept);
+    for file in fs::read_dir(lab.sidecar_dir(0)).expect("a folder") {
+        fs::remove_file(file.expect("an entry").path()).expect("a removal");
+    }
+    lab.refuses_to_start(0, "ErrSidecarBehindRaftLog", SIDECAR_FLAG)
+        .await;
+    copy_folder(&kept, &lab.sidecar_dir(0));
+    starts(&mut lab, ALL).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_behind_a_log_that_was_cut() {
     let mut lab = Lab::snapshotting(1, ALL).await;
