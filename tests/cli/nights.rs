@@ -4,7 +4,7 @@ use crate::support::{Scene, leftovers, verdict_of};
 
 const NIGHT: [&str; 8] = [
     "--seed",
-    "4",
+    "3",
     "--time",
     "12s",
     "--faults",
