@@ -12,6 +12,7 @@ mod hands;
 mod moments;
 mod programs;
 mod rollout;
+mod rollout_docker;
 mod seeded_bugs;
 mod stored;
 mod support;
