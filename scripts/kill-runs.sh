@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Kills runs (SIGKILL) at random moments, half of them on Docker, heals, and looks for anything
 # that is left of them: processes, containers, networks, links, mounts, namespaces, cgroups, rules,
-# sockets, journals. What a run had is noted right before it is killed, so that others may use the
+# sockets, journals. Every third run's first heal is killed too. What a run had is noted right before it is killed, so that others may use the
 # machine meanwhile. Prints a table; exit code 1 if something was left.
 #
 #   scripts/kill-runs.sh [RUNS] [SEED]      (50 and 1 unless told; as root, with a Docker daemon)
@@ -16,6 +16,7 @@ results=$folder/results
 trap 'rm -rf "$folder"' EXIT
 run_ms=9000    # workloads
 begin_ms=2500  # what comes before them, about
+heal_ms=3000   # a heal of containers
 
 # Process ids of the run: those that its results folder is told to.
 processes() {
@@ -86,7 +87,7 @@ own() {
 
 # By a clock that nobody sets.
 millis() { local up rest; read -r up rest </proc/uptime; echo $((10#${up/./} * 10)); }
-declare -A killed=() early=() over=() there=() healed=() dirty=() noted=()
+declare -A killed=() cut=() early=() over=() there=() healed=() dirty=() noted=()
 count() { eval "$1[\$2]=\$((\${$1[\$2]:-0} + ${3:-1}))"; }
 
 run=0
@@ -119,6 +120,14 @@ while [ $((${killed[process]:-0} + ${killed[docker]:-0})) -lt "$runs" ] && [ $ru
     fi
     # That it finds what is there: containers outlive the suite, processes end with it.
     count there "$runtime" "$(left "$id" "$folder/notes" | wc -l)"
+    # A heal may be killed as well: the next one has to finish what it began.
+    if [ $((run % 3)) = 0 ]; then
+        KEYQUAKE_RESULTS=$results "$keyquake" heal >/dev/null 2>&1 &
+        healer=$!
+        after_heal=$((RANDOM * heal_ms / 32768))
+        sleep "$(printf '%d.%03d' $((after_heal / 1000)) $((after_heal % 1000)))"
+        { kill -KILL "$healer" && count cut "$runtime"; wait "$healer"; } 2>/dev/null
+    fi
     begun=$(millis)
     if ! KEYQUAKE_RESULTS=$results "$keyquake" heal >"$folder/healed" 2>&1; then
         echo "run $run ($runtime, killed after $after ms): heal failed: $(cat "$folder/healed")"
@@ -146,12 +155,12 @@ for id in "${ids[@]}"; do
         late=$((late + 1))
     fi
 done
-echo "| runtime | killed | before its history began | ended before | names noted at the kill | of the run before heal | heal took | left something |"
-echo "|---|---|---|---|---|---|---|---|"
+echo "| runtime | killed | before its history began | ended before | names noted at the kill | of the run before heal | heals killed first | heal took | left something |"
+echo "|---|---|---|---|---|---|---|---|---|"
 for runtime in process docker; do
     all=$((${killed[$runtime]:-0} + ${over[$runtime]:-0}))
     [ "$all" -gt 0 ] || continue
-    printf '| %s | %d | %d | %d | %d | %d | %d ms | %d |\n' "$runtime" "${killed[$runtime]:-0}" "${early[$runtime]:-0}" \
-        "${over[$runtime]:-0}" "${noted[$runtime]:-0}" "${there[$runtime]:-0}" $((${healed[$runtime]:-0} / all)) "${dirty[$runtime]:-0}"
+    printf '| %s | %d | %d | %d | %d | %d | %d | %d ms | %d |\n' "$runtime" "${killed[$runtime]:-0}" "${early[$runtime]:-0}" \
+        "${over[$runtime]:-0}" "${noted[$runtime]:-0}" "${there[$runtime]:-0}" "${cut[$runtime]:-0}" $((${healed[$runtime]:-0} / all)) "${dirty[$runtime]:-0}"
 done
 [ $((${dirty[process]:-0} + ${dirty[docker]:-0} + late)) = 0 ]

@@ -30,7 +30,7 @@ pub use keyquake_rollout::{
     Call, FlagChange, KekFile, MemberChange, Outcome, Release, Setup, SidecarPath, Switch, Tamper,
 };
 pub use moment::{Moment, Progress, Question, Watcher, When};
-pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Roll};
+pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Remembered, Roll};
 pub use record::{FaultOutcome, FaultRecord, FaultSink, OutcomeRecord, Report, Step};
 pub use rollout::{Expect, Rollout};
 pub use runner::{Health, LeaderFinder, Surroundings, run};

@@ -117,8 +117,22 @@ pub struct LastWords {
     pub halted: bool,
     /// The log index it halted at, if it said one.
     pub index: Option<u64>,
+    /// Whether that is the index of a snapshot that holds what it can't apply.
+    pub snapshot: bool,
     /// The line itself.
     pub line: String,
+}
+
+/// What lay on the disk of a node that was down, as it was then. How a store's disk is read is not
+/// known here.
+pub trait Remembered: std::marker::Send + Sync {
+    /// What is on the disk now that was not, or was otherwise, and the reverse; `Ok(None)` if it is
+    /// as it was. What a storage engine rewrites by being opened is no change. The error says what
+    /// could not be read.
+    fn changed(&self) -> Result<Option<String>, String>;
+
+    /// What is remembered, in words, for the record.
+    fn told(&self) -> String;
 }
 
 /// Does to a store what an operator does. What a store answers is never an error here: it is an
@@ -134,6 +148,9 @@ pub trait Operator: std::marker::Send + Sync {
     /// Waits a moment until the nodes show in their own key state what was accepted at this
     /// index; an error if not even a majority of `of` does.
     async fn applied(&self, index: u64, of: &[u16]) -> Result<String, String>;
+
+    /// The last log entry that a node says to have applied; `None` if it says nothing.
+    async fn applied_index(&self, node: u16) -> Option<u64>;
 
     /// What a node says of its own keys; `None` if it says nothing, or has none.
     async fn keys(&self, node: u16) -> Option<KeyState>;
@@ -171,9 +188,10 @@ pub trait Operator: std::marker::Send + Sync {
         from: Option<u16>,
     ) -> Result<Vec<String>, String>;
 
-    /// A digest of all that a later start of a node that is down reads and a refused start must
-    /// leave alone: the folder of its sidecar, byte for byte.
-    fn fingerprint(&self, node: &NodeSpec) -> Result<String, String>;
+    /// Remembers what a later start of a node that is down reads, and a refused one must leave
+    /// alone: the folder of its sidecar byte for byte, the log, the registry and the values by what
+    /// they say.
+    fn remember(&self, node: &NodeSpec) -> Result<Box<dyn Remembered>, String>;
 
     /// Why a node's last process ended by itself, from what it wrote since `from` (bytes into
     /// its log); `None` if it says nothing.

@@ -58,6 +58,43 @@ fn a_cluster_in_containers_is_rolled_and_gets_its_keys_under_kills() {
     }
 }
 
+/// A node saved, a member added, and a moment.
+const HANDS: &str = r#"
+format = 1
+seed = 1
+time = "11s"
+faults = [
+  { when = { operations = 15 }, within = "5s", for = "300ms", fault = "pause", target = "n3" },
+  { at = "3s", fault = "save", target = "n2" },
+  { at = "5s", fault = "member", change = "add-learner", target = "n4", expect = "accepted" },
+  { at = "8s", fault = "admin", call = "rotate-storage" },
+  { when = { during = "rotate-storage" }, for = "300ms", fault = "pause", target = "n3" },
+]
+[cluster]
+system = "reference"
+runtime = "docker"
+nodes = 3
+spares = 1
+encryption = "raft"
+[[workloads]]
+name = "register"
+rate = 20.0
+"#;
+
+#[test]
+fn members_come_and_moments_do_in_containers() {
+    if !is_here() {
+        return;
+    }
+    let scene = Scene::new();
+    let said = scene.say(&["run", "--json", "--plan", &scene.file("plan.toml", HANDS)]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(said.json()["stats"]["faults"]["effective"], 5);
+    let folder = scene.run_folder();
+    assert!(folder.join("nodes/n4.keys/sidecar.json").exists());
+    assert!(folder.join("saved/n2/kept/keys/sidecar.json").exists());
+}
+
 #[test]
 fn an_engine_that_is_not_there_is_named() {
     let scene = Scene::new();

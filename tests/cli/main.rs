@@ -13,6 +13,7 @@ mod moments;
 mod nights;
 mod programs;
 mod rollout;
+mod rollout_docker;
 mod seeded_bugs;
 mod stored;
 mod support;

@@ -9,8 +9,11 @@ use crate::support::{Scene, verdict_of};
 /// Plans that run side by side: they wait far more than they compute.
 const SIDE_BY_SIDE: usize = 3;
 
+/// A plan, or a plan with a bug of its row and the invariant that it breaks.
+pub type Case = (&'static str, Option<(&'static str, &'static str)>);
+
 /// Of each plan: the bugs that it has to find, with the invariant that each breaks.
-const ROWS: [(&str, &[(&str, &str)]); 21] = [
+const ROWS: [(&str, &[(&str, &str)]); 22] = [
     ("only-6a", &[("6a-proposes", "ROL-6A-INERT")]),
     (
         "6a-and-6b-without-flag",
@@ -24,6 +27,7 @@ const ROWS: [(&str, &[(&str, &str)]); 21] = [
             ("halted-serves", "LIN"),
         ],
     ),
+    ("6a-halts-again", &[("halt-advances", "ROL-HALT")]),
     ("6a-recovers-on-6b", &[("halt-leaves-mark", "ROL-RECOVER")]),
     (
         "one-without-flag",
@@ -83,8 +87,17 @@ fn plan_of(name: &str) -> PathBuf {
     plans.join(format!("{name}.toml"))
 }
 
+/// All plans, and all plans with each bug of their rows.
+pub fn cases() -> Vec<Case> {
+    let of_row = |&(name, bugs): &(&'static str, &'static [(&'static str, &'static str)])| {
+        let bugs = bugs.iter().map(move |&bug| (name, Some(bug)));
+        std::iter::once((name, None)).chain(bugs)
+    };
+    ROWS.iter().flat_map(of_row).collect()
+}
+
 /// Runs a plan, with a bug if one is named; gives what is wrong with what came of it.
-fn run(scene: &Scene, name: &str, bug: Option<(&str, &str)>) -> Result<(), String> {
+fn run(scene: &Scene, (name, bug): Case, runtime: &str) -> Result<(), String> {
     let root = scene
         .dir
         .path()
@@ -98,12 +111,15 @@ fn run(scene: &Scene, name: &str, bug: Option<(&str, &str)>) -> Result<(), Strin
     let plan = root.join("plan.toml");
     std::fs::write(&plan, text).expect("the plan is written");
     let plan = plan.display().to_string();
-    let mut command = scene.keyquake(&["run", "--plan", &plan, "--json"]);
+    let words = ["run", "--plan", &plan, "--json", "--runtime", runtime];
+    let mut command = scene.keyquake(&words);
     let output = command
         .env("KEYQUAKE_RESULTS", root.join("runs"))
         .output()
         .expect("it starts");
     let code = output.status.code().unwrap_or(-1);
+    // What a scene of many runs holds would be gigabytes of databases.
+    let _ = std::fs::remove_dir_all(root.join("runs"));
     let told = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     let wrong = |what: String| Err(format!("{name}: {what}\n{told}"));
@@ -123,20 +139,21 @@ fn run(scene: &Scene, name: &str, bug: Option<(&str, &str)>) -> Result<(), Strin
 
 #[test]
 fn every_row_passes_clean_and_finds_its_bug() {
+    as_they_must(cases(), "process");
+}
+
+/// Runs these, some side by side, and all come to what they must.
+pub fn as_they_must(cases: Vec<Case>, runtime: &str) {
     let scene = Scene::new();
-    let runs = ROWS.iter().flat_map(|(name, bugs)| {
-        let bugs = bugs.iter().map(|&bug| (*name, Some(bug)));
-        std::iter::once((*name, None)).chain(bugs)
-    });
-    let runs = Mutex::new(runs);
+    let runs = Mutex::new(cases.into_iter());
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|threads| {
         for _ in 0..SIDE_BY_SIDE {
             threads.spawn(|| {
                 loop {
                     let next = runs.lock().expect("nobody panics with it").next();
-                    let Some((name, bug)) = next else { return };
-                    if let Err(failure) = run(&scene, name, bug) {
+                    let Some(case) = next else { return };
+                    if let Err(failure) = run(&scene, case, runtime) {
                         failures
                             .lock()
                             .expect("nobody panics with it")

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use keyquake_audit::Contents;
 use keyquake_rollout::{Call, FlagChange, KekFile, SidecarPath, Switch, Tamper};
 use keyquake_systems::elastickv::disk::Disk;
 use keyquake_systems::elastickv::last_words::{self, LastWords};
@@ -42,6 +43,7 @@ impl Lab {
     async fn refuses(&mut self, flags: FlagChange, name: &str) {
         let disk = Disk::of(&self.specs[2]);
         let before = disk.fingerprint().expect("a fingerprint");
+        let contents = self.contents();
         let words = self.ends(flags, None).await;
         assert_eq!(words.name.as_deref(), Some(name), "{flags}: {}", words.line);
         assert!(!words.halted, "{flags}");
@@ -50,6 +52,13 @@ impl Lab {
             before,
             "{flags}"
         );
+        let changed = self.contents().changed_since(&contents);
+        assert_eq!(changed, None, "{flags}: {contents}");
+    }
+
+    /// What the disk of node 2 holds, which is down.
+    fn contents(&self) -> Contents {
+        Contents::of(&self.specs[2].data_dir).expect("a disk that can be read")
     }
 
     /// Does this to the files of node 2, which refuses to start by this name until it is undone.
@@ -99,11 +108,14 @@ async fn every_guard_says_its_name() {
     lab.kill(2).await;
     Disk::of(&lab.specs[2]).save().expect("a copy");
     for _ in 0..2 {
+        let before = lab.contents();
         lab.serves().await;
         let index = lab.accepted(Call::RotateStorage).await;
         let until = tokio::time::Instant::now() + Duration::from_secs(10);
         assert_eq!(lab.caller.caught_up(index, &[2], until).await, [2]);
         lab.kill(2).await;
+        let changed = lab.contents().changed_since(&before);
+        assert!(changed.is_some(), "a start that serves leaves its traces");
     }
     let off = |flag| FlagChange { flag, ..NONE };
     let flag_off = FlagChange {

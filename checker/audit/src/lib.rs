@@ -7,6 +7,7 @@
 //! what lies there, `scan` goes through all bytes, `judge` says what it means.
 
 mod canaries;
+mod contents;
 mod disk;
 mod envelope;
 mod finding;
@@ -18,6 +19,8 @@ mod secrets;
 mod subject;
 
 pub use canaries::{Canaries, MayStand};
+pub use contents::Contents;
+pub use disk::DiskError;
 pub use finding::{Finding, Invariant, Place, Spot};
 pub use judge::audit;
 pub use keyquake_formats::canary::Canary;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use keyquake_rollout::{Outcome, Step};
 
 use super::outcome::About;
+use super::reach::Reach;
 use super::{Fault, Stage, is_one_node};
 use crate::catalogue::{FaultInfo, FaultName};
 use crate::in_flight::InFlight;
@@ -26,6 +27,8 @@ pub(crate) const INFO: FaultInfo = FaultInfo {
 
 /// Between a refusal and the look at what it may have changed.
 const SETTLE: Duration = Duration::from_millis(300);
+/// Until a node that did not answer is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) struct Admin {
     /// Who gets it.
@@ -75,7 +78,7 @@ impl Admin {
         }
     }
 
-    async fn step(&self, stage: &Stage<'_>) -> Step {
+    async fn step(&self, stage: &Stage<'_>, reach: &Reach) -> Step {
         let at = self.nodes.first().copied().unwrap_or_default();
         Step::Call {
             call: self.request.call,
@@ -85,12 +88,18 @@ impl Admin {
             send: self.request.send,
             epoch: self.request.epoch,
             disturbed: self.hit || self.request.deadline.is_some() || stage.is_disturbed(),
-            unreachable: away(stage),
+            unreachable: reach.away_from(at),
         }
     }
 
     /// Sends it, and records what comes of it.
-    async fn send(&self, stage: &Stage<'_>, must: &Must, step: &Step) -> (Answer, String) {
+    async fn send(
+        &self,
+        stage: &Stage<'_>,
+        must: &Must,
+        step: &Step,
+        reach: &Reach,
+    ) -> (Answer, String) {
         let judging = stage.rollout.judging(must.members.keys().copied());
         let (ends, before) = (stage.log_ends().await, keys(stage).await);
         for keys in before.values() {
@@ -99,7 +108,7 @@ impl Admin {
         let answer = self.call(stage).await;
         let later = match must.allows(&answer.outcome) {
             true => None,
-            false => self.meanwhile(stage, step, &answer.outcome).await,
+            false => self.meanwhile(stage, step, reach, &answer.outcome).await,
         };
         let (must, step) = later.as_ref().map_or((must, step), |(m, s)| (m, s));
         let about = About {
@@ -125,16 +134,23 @@ impl Admin {
         &self,
         stage: &Stage<'_>,
         step: &Step,
+        before: &Reach,
         outcome: &Outcome,
     ) -> Option<(Must, Step)> {
         let leader = match self.named {
             true => None,
             false => stage.leader.leader().await,
         };
-        let away = away(stage);
+        let now = stage.reach();
+        // Who was there before may have gone after it was asked.
+        let away = |at: u16| {
+            let mut away = before.away_from(at);
+            away.retain(|node| now.away_from(at).contains(node));
+            away
+        };
         stage
             .rollout
-            .meanwhile(step, &self.expect, outcome, leader, &away)
+            .meanwhile(step, &self.expect, outcome, leader, away)
     }
 
     fn subject(&self, stage: &Stage<'_>) -> String {
@@ -159,15 +175,33 @@ impl Admin {
         before: BTreeMap<u16, KeyState>,
     ) -> String {
         tokio::time::sleep(SETTLE).await;
-        let after = keys(stage).await;
-        let changed = before.iter().find_map(|(node, was)| {
-            let is = after.get(node).filter(|is| *is != was)?;
-            Some(format!("{}: {was}; then {is}", stage.cluster.id(*node)))
-        });
-        let (outcome, evidence) = match changed {
-            Some(change) => (Outcome::Changed, change),
+        let mut after = keys(stage).await;
+        let silent = |after: &BTreeMap<u16, KeyState>| {
+            let reach = stage.reach();
+            let gone = |node: &&u16| reach.runs(**node) && !after.contains_key(*node);
+            before.keys().find(gone).copied()
+        };
+        // One that is busy answers a little later.
+        if silent(&after).is_some() {
+            tokio::time::sleep(AGAIN).await;
+            after = keys(stage).await;
+        }
+        let names = |node: u16| stage.cluster.id(node).to_owned();
+        let (outcome, evidence) = match (changed(&before, &after), silent(&after)) {
+            (Some((node, is)), _) => {
+                let was = before.get(&node);
+                let was = was.map_or_else(|| "no keys".to_owned(), KeyState::to_string);
+                (
+                    Outcome::Changed,
+                    format!("{}: {was}; then {is}", names(node)),
+                )
+            }
+            (None, Some(node)) => (
+                Outcome::Unknown,
+                format!("{} showed its keys before, and none after", names(node)),
+            ),
             // Nodes without keys say nothing of them, and then there is nothing to change.
-            None => (
+            (None, None) => (
                 Outcome::Unchanged,
                 format!("{} nodes show the keys they showed before", before.len()),
             ),
@@ -182,17 +216,22 @@ impl Admin {
     }
 }
 
-/// The nodes that nobody can ask.
-fn away(stage: &Stage<'_>) -> Vec<u16> {
-    let away = |&node: &u16| !stage.can_be_asked(node);
-    stage.insiders().into_iter().filter(away).collect()
+/// A node that shows keys after a refusal that nobody showed before it. One that was behind may
+/// have come to what others had already.
+fn changed(
+    before: &BTreeMap<u16, KeyState>,
+    after: &BTreeMap<u16, KeyState>,
+) -> Option<(u16, KeyState)> {
+    let known = |keys: &KeyState| before.values().any(|was| was == keys);
+    let new = after.iter().find(|(_, keys)| !known(keys))?;
+    Some((*new.0, *new.1))
 }
 
 /// What the nodes that answer say of their keys; the others are left out.
 async fn keys(stage: &Stage<'_>) -> BTreeMap<u16, KeyState> {
-    let mut all = BTreeMap::new();
+    let (mut all, reach) = (BTreeMap::new(), stage.reach());
     for node in 0..stage.cluster.node_count() {
-        if stage.can_be_asked(node)
+        if reach.runs(node)
             && let Some(keys) = stage.operator.keys(node).await
         {
             all.insert(node, keys);
@@ -208,10 +247,11 @@ impl Fault for Admin {
     }
 
     async fn apply(&mut self, stage: &Stage<'_>) -> Result<String, String> {
-        let step = self.step(stage).await;
+        let reach = stage.reach();
+        let step = self.step(stage, &reach).await;
         let (answer, told, judged) = match stage.rollout.must(&step, &self.expect) {
             Some(must) => {
-                let (answer, told) = self.send(stage, &must, &step).await;
+                let (answer, told) = self.send(stage, &must, &step, &reach).await;
                 (answer, told, true)
             }
             None => {
@@ -252,5 +292,35 @@ impl Fault for Admin {
 
     async fn heal(&mut self, _: &Stage<'_>) -> Result<String, String> {
         Ok("nothing to undo: keys only ever go forward".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(keys: &[(u16, u32)]) -> BTreeMap<u16, KeyState> {
+        let state = |&(node, storage_key): &(u16, u32)| {
+            let state = KeyState {
+                storage_key,
+                ..KeyState::default()
+            };
+            (node, state)
+        };
+        keys.iter().map(state).collect()
+    }
+
+    #[test]
+    fn keys_that_nobody_had_before_are_a_change() {
+        let before = shown(&[(0, 7), (1, 7), (2, 5)]);
+        let node = |after: &[(u16, u32)]| changed(&before, &shown(after)).map(|(node, _)| node);
+        assert_eq!(node(&[(0, 7), (1, 7), (2, 7)]), None, "it has caught up");
+        assert_eq!(node(&[(0, 7)]), None);
+        assert_eq!(node(&[(0, 7), (1, 9)]), Some(1));
+        assert_eq!(
+            changed(&shown(&[]), &shown(&[(2, 7)])).map(|(node, _)| node),
+            Some(2)
+        );
+        assert_eq!(changed(&shown(&[]), &shown(&[])), None);
     }
 }

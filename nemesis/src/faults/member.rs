@@ -71,6 +71,7 @@ impl Member {
             if let Err(error) = stage.operator.tamper(spec, &[Tamper::DataWiped], None) {
                 return failed(error);
             }
+            stage.rollout.halted_no_more(node);
         }
         let asked = match self.change {
             MemberChange::Replace => MemberChange::AddVoter,

@@ -10,6 +10,7 @@ pub(crate) mod admin;
 pub(crate) mod crash_loop;
 mod down;
 pub(crate) mod full_disk;
+mod halting;
 pub(crate) mod kill;
 mod links;
 pub(crate) mod member;
@@ -20,6 +21,7 @@ pub(crate) mod partition_majority_ring;
 pub(crate) mod partition_one;
 pub(crate) mod partition_one_way;
 pub(crate) mod pause;
+mod reach;
 pub(crate) mod restart;
 pub(crate) mod roll;
 pub(crate) mod save;
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use keyquake_cluster::{Cluster, NodeStatus, node_name};
+use keyquake_cluster::{Cluster, node_name};
 use keyquake_rollout::Outcome;
 
 use crate::active::{ActiveFault, ActiveFaults};
@@ -78,13 +80,6 @@ impl Stage<'_> {
     /// Whether another fault is in force that may end or cut off nodes.
     fn is_disturbed(&self) -> bool {
         self.others().any(|fault| !fault.name.info().step)
-    }
-
-    /// Whether a node is up, runs and is not cut off, as far as the faults in force go.
-    fn can_be_asked(&self, node: u16) -> bool {
-        let runs = matches!(self.cluster.status(node), NodeStatus::Running { .. });
-        let held = |fault: &ActiveFault| !fault.name.info().step && fault.nodes.contains(&node);
-        runs && !self.others().any(|fault| held(&fault))
     }
 
     /// The nodes that are members, as far as the steps before made them so.

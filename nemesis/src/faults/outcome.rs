@@ -12,7 +12,7 @@ use crate::record::OutcomeRecord;
 use crate::rollout::{Members, Must, Turn, must_end};
 
 /// The invariant of members that can't apply what is committed.
-const HALT: &str = "ROL-HALT";
+pub(super) const HALT: &str = "ROL-HALT";
 /// How long a member that must halt may take to end.
 const HALT_WITHIN: Duration = Duration::from_secs(15);
 /// How long a member that may halt is looked at.
@@ -78,13 +78,16 @@ impl Stage<'_> {
             let (name, has_to) = (self.cluster.id(node), must_end(may));
             let until = begun + if has_to { HALT_WITHIN } else { LOOK };
             let log = from.get(&node).copied().unwrap_or(0);
+            let mut last = None;
             let (observed, evidence) = match self.ends(node, log, until).await {
                 Ok(Some((how, words))) => {
                     let said = words
                         .as_ref()
                         .map_or("it said nothing of why", |words| &words.line);
                     let observed = ended_as(words.as_ref(), true);
-                    (observed, format!("{name} {how}: {said}"))
+                    let evidence = format!("{name} {how}: {said}");
+                    last = words;
+                    (observed, evidence)
                 }
                 Err(error) => (Outcome::Unknown, error),
                 Ok(None) if !has_to => continue,
@@ -108,6 +111,9 @@ impl Stage<'_> {
             };
             self.outcome(&halting, about, &observed, &evidence);
             told.push(evidence);
+            if matches!(observed, Outcome::Halts(_)) {
+                told.extend(self.halted(node, last.as_ref()).await);
+            }
             seen.insert(node, observed);
         }
         (seen, told)

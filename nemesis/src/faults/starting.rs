@@ -7,7 +7,7 @@ use keyquake_rollout::{Outcome, Setup, Step, Tamper};
 
 use super::outcome::{About, ended_as, log_end};
 use super::{GRACE, HEAL_WITHIN, Stage};
-use crate::operator::Roll;
+use crate::operator::{LastWords, Remembered, Roll};
 use crate::rollout::{Expect, Must, must_end};
 
 /// How long a node that serves, and must not, may take to end.
@@ -36,6 +36,25 @@ pub(super) struct Started {
     pub(super) judged: bool,
     /// Told as evidence.
     pub(super) said: String,
+}
+
+/// What was seen of a start.
+struct Came {
+    outcome: Outcome,
+    said: String,
+    /// The last words of a process that ended.
+    words: Option<LastWords>,
+}
+
+impl Came {
+    fn silently(outcome: Outcome, said: String) -> Self {
+        let words = None;
+        Came {
+            outcome,
+            said,
+            words,
+        }
+    }
 }
 
 impl Start<'_> {
@@ -68,8 +87,11 @@ impl Start<'_> {
             let from = stage.rollout.last_saved_beside(node);
             let did = stage.operator.tamper(&spec, self.tampers, from);
             done.extend(did.map_err(|error| format!("{name} was not tampered with: {error}"))?);
+            stage.rollout.halted_no_more(node);
         }
-        let disk = stage.operator.fingerprint(&spec);
+        // It takes a while to read; a start that may only serve is not held up by it.
+        let may_refuse = must.as_ref().is_some_and(|must| may_refuse(must));
+        let disk = may_refuse.then(|| stage.operator.remember(&spec));
         let begun = Instant::now();
         stage.rollout.started(node);
         let started = stage.cluster.restart(node, spec.clone()).await;
@@ -79,7 +101,11 @@ impl Start<'_> {
             true => format!("{name} was {was}{done}, and was started again as pid {pid}"),
             false => format!("{name} was started again (pid {pid})"),
         };
-        let (outcome, said) = self.came(stage, must.as_ref(), begun, own).await;
+        let Came {
+            outcome,
+            said,
+            words,
+        } = self.came(stage, must.as_ref(), begun, own).await;
         let and = match (self.step, &outcome) {
             (false, Outcome::Serves) => "and ",
             _ => "",
@@ -89,6 +115,11 @@ impl Start<'_> {
             stage.rollout.ended(node);
         }
         let mut told = vec![said];
+        match outcome {
+            Outcome::Halts(_) => told.extend(stage.halted(node, words.as_ref()).await),
+            Outcome::Serves => stage.rollout.halted_no_more(node),
+            _ => {}
+        }
         if let Some(must) = &must {
             let plain = !self.step && outcome == Outcome::Serves && must.allows(&outcome);
             if !plain {
@@ -99,8 +130,11 @@ impl Start<'_> {
                 };
                 stage.outcome(must, about, &outcome, &told[0]);
             }
-            if must.given(&outcome).1 && matches!(outcome, Outcome::Refused(_)) {
-                told.push(self.unchanged(stage, must, &spec, disk));
+            if let Some(disk) = disk
+                && must.given(&outcome).1
+                && matches!(outcome, Outcome::Refused(_))
+            {
+                told.push(self.unchanged(stage, must, disk));
             }
         }
         let mut others = std::collections::BTreeMap::new();
@@ -135,13 +169,7 @@ impl Start<'_> {
     }
 
     /// Waits for what comes of it.
-    async fn came(
-        &self,
-        stage: &Stage<'_>,
-        must: Option<&Must>,
-        begun: Instant,
-        log: u64,
-    ) -> (Outcome, String) {
+    async fn came(&self, stage: &Stage<'_>, must: Option<&Must>, begun: Instant, log: u64) -> Came {
         let node = self.node;
         let ready = tokio::select! {
             ready = stage.health.wait_ready(node, begun + HEAL_WITHIN) => ready,
@@ -150,13 +178,13 @@ impl Start<'_> {
             }
         };
         if let Err(error) = ready {
-            return (Outcome::Unknown, format!("but doesn't serve: {error}"));
+            return Came::silently(Outcome::Unknown, format!("but doesn't serve: {error}"));
         }
         let serves = format!("serves after {} ms", begun.elapsed().as_millis());
         let has_to_end = must.is_some_and(|must| must_end(&must.outcomes));
         if !has_to_end {
             return match stage.cluster.status(node) {
-                status if status.is_up() => (Outcome::Serves, serves),
+                status if status.is_up() => Came::silently(Outcome::Serves, serves),
                 _ => {
                     let ending = stage.cluster.wait_exit(node).await;
                     self.ended(stage, ending.map_err(|e| e.to_string()), true, log)
@@ -170,13 +198,18 @@ impl Start<'_> {
                     .as_ref()
                     .map_or("it said nothing of why", |words| &words.line);
                 let said = format!("served, but then {how}: {line}");
-                (ended_as(words.as_ref(), true), said)
+                let outcome = ended_as(words.as_ref(), true);
+                Came {
+                    outcome,
+                    said,
+                    words,
+                }
             }
-            Ok(None) => (
+            Ok(None) => Came::silently(
                 Outcome::Serves,
                 format!("{serves}, and still {} s later", END_WITHIN.as_secs()),
             ),
-            Err(error) => (Outcome::Unknown, error),
+            Err(error) => Came::silently(Outcome::Unknown, error),
         }
     }
 
@@ -186,10 +219,10 @@ impl Start<'_> {
         ending: Result<Ending, String>,
         served: bool,
         log: u64,
-    ) -> (Outcome, String) {
+    ) -> Came {
         let ending = match ending {
             Ok(ending) => ending,
-            Err(error) => return (Outcome::Unknown, error),
+            Err(error) => return Came::silently(Outcome::Unknown, error),
         };
         let words = stage.last_words(self.node, Some(log)).await;
         let line = words
@@ -202,9 +235,14 @@ impl Start<'_> {
         };
         let said = format!("{when} {ending}: {line}");
         // A start that somebody else ended says nothing of the store.
-        match ending {
-            Ending::Signal(_) => (Outcome::Unknown, said),
-            _ => (ended_as(words.as_ref(), served), said),
+        let outcome = match ending {
+            Ending::Signal(_) => Outcome::Unknown,
+            _ => ended_as(words.as_ref(), served),
+        };
+        Came {
+            outcome,
+            said,
+            words,
         }
     }
 
@@ -213,22 +251,29 @@ impl Start<'_> {
         &self,
         stage: &Stage<'_>,
         must: &Must,
-        spec: &NodeSpec,
-        before: Result<String, String>,
+        before: Result<Box<dyn Remembered>, String>,
     ) -> String {
-        let (outcome, evidence) = match (before, stage.operator.fingerprint(spec)) {
-            (Ok(before), Ok(after)) if before == after => (Outcome::Unchanged, after),
-            (Ok(before), Ok(after)) => (Outcome::Changed, format!("{before}; after: {after}")),
-            (Err(error), _) | (_, Err(error)) => (Outcome::Unknown, error),
+        let changed = before.and_then(|before| Ok((before.changed()?, before.told())));
+        let (outcome, evidence) = match changed {
+            Ok((None, told)) => (Outcome::Unchanged, told),
+            Ok((Some(how), told)) => (Outcome::Changed, format!("{how}; before it: {told}")),
+            Err(error) => (Outcome::Unknown, error),
         };
+        let name = stage.cluster.id(self.node);
         let about = About {
-            subject: format!("disk of {}, at the refused start", spec.id),
+            subject: format!("disk of {name}, at the refused start"),
             node: Some(self.node),
             expected: &[Outcome::Unchanged],
         };
         stage.outcome(must, about, &outcome, &evidence);
         format!("its disk is {outcome}")
     }
+}
+
+/// Whether one of the outcomes that a start may come to is a refusal.
+fn may_refuse(must: &Must) -> bool {
+    let refuses = |may: &Outcome| matches!(may, Outcome::Refused(_) | Outcome::Any);
+    must.outcomes.iter().any(refuses)
 }
 
 /// What a roll makes of a node.

@@ -1,13 +1,20 @@
 //! Between the answers of two members: one shows what a call did, another one not yet.
+//!
+//! Each member is asked by itself, again as soon as it has answered: who answers slowly holds up
+//! nobody. That one shows it and another one does not yet is certain when the other's answer
+//! belongs to a question that was sent after the first one's answer was in hand.
 
 use std::time::{Duration, Instant};
 
-use super::watch::{Asked, Reached, answers_now};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::watch::{ANSWERS_WITHIN, Asked, Reached};
 use super::{Question, Watcher};
 use crate::in_flight::InFlight;
 
-/// Members are a few milliseconds apart, so this long after the call was sent one round of
-/// answers follows the other; then there is this time between them.
+/// Members are a few milliseconds apart, so this long after the call was sent one question
+/// follows the other; then there is this time between them.
 const HURRY: Duration = Duration::from_secs(1);
 const THEN_EVERY: Duration = Duration::from_millis(2);
 
@@ -21,27 +28,87 @@ pub(super) struct Between<'a> {
     pub(super) members: Vec<Asked>,
 }
 
-/// Who shows it, who does not, and who says nothing.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Round {
-    shown: Vec<String>,
-    not_yet: Vec<String>,
-    silent: Vec<String>,
+/// What comes before a question.
+#[derive(Clone, Copy)]
+enum Pause {
+    None,
+    /// Others' turn on this thread.
+    Turn,
+    Time(Duration),
 }
 
-impl Round {
-    fn of(members: &[Asked], answers: Vec<Option<String>>) -> Self {
-        let mut round = Round::default();
-        for (member, answer) in members.iter().zip(answers) {
-            let place = match (&member.before, answer) {
-                (Some(before), Some(now)) if *before != now => &mut round.shown,
-                (Some(_), Some(_)) => &mut round.not_yet,
-                // Without a word from before, nobody can tell.
-                _ => &mut round.silent,
-            };
-            place.push(member.name.clone());
+/// A question to one member, and its answer.
+struct Answer {
+    member: usize,
+    sent: Instant,
+    received: Instant,
+    /// `None` if it gave none.
+    said: Option<String>,
+}
+
+/// What a member has said since the call was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// Nothing, or nothing that can be compared: without a word from before, nobody can tell.
+    Nothing,
+    /// What it said before, to a question sent then.
+    Before(Instant),
+    /// Something else.
+    Shown,
+}
+
+/// What all members have said since the call was sent.
+struct Tally<'a> {
+    members: &'a [Asked],
+    says: Vec<Says>,
+    /// When the first answer that shows it was in hand.
+    first: Option<Instant>,
+}
+
+impl<'a> Tally<'a> {
+    fn of(members: &'a [Asked]) -> Self {
+        Self {
+            members,
+            says: vec![Says::Nothing; members.len()],
+            first: None,
         }
-        round
+    }
+
+    /// Takes an answer; gives whether it is the first that shows it.
+    fn take(&mut self, answer: &Answer) -> bool {
+        let before = self.members[answer.member].before.as_ref();
+        let says = &mut self.says[answer.member];
+        match (before, &answer.said) {
+            // An answer may come behind one to a later question.
+            _ if *says == Says::Shown => {}
+            (Some(before), Some(now)) if before != now => *says = Says::Shown,
+            (Some(_), Some(_)) => {
+                let sent = match *says {
+                    Says::Before(sent) => sent.max(answer.sent),
+                    _ => answer.sent,
+                };
+                *says = Says::Before(sent);
+            }
+            _ => *says = Says::Nothing,
+        }
+        let shows = *says == Says::Shown && self.first.is_none();
+        if shows {
+            self.first = Some(answer.received);
+        }
+        shows
+    }
+
+    /// When it was first shown, if somebody else certainly did not show it so long after that.
+    fn between(&self, after: Duration) -> Option<Instant> {
+        let first = self.first?;
+        let not_yet = |says: &Says| matches!(says, Says::Before(sent) if *sent >= first + after);
+        self.says.iter().any(not_yet).then_some(first)
+    }
+
+    fn names(&self, wanted: impl Fn(Says) -> bool) -> String {
+        let names = self.members.iter().zip(&self.says);
+        let names = names.filter_map(|(member, says)| wanted(*says).then_some(&*member.name));
+        names.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -54,57 +121,91 @@ impl Between<'_> {
         let sent = self.flight.was_sent().await;
         let sent = sent.map_err(|reason| format!("{call}: {reason}"))?;
         let deadline = sent + within;
-        let mut first: Option<Instant> = None;
-        loop {
-            let round = self.round().await;
-            let now = Instant::now();
-            match (round.shown.is_empty(), round.not_yet.is_empty()) {
-                (false, false) => {
-                    let since = *first.get_or_insert(now);
-                    if now >= since + after {
-                        let what = self.told(&round);
-                        return Ok(Reached { since, what });
-                    }
-                }
-                (false, true) if first.is_some() => {
-                    return Err(format!(
-                        "{call}: every member showed it less than {} ms after the first",
-                        after.as_secs_f64() * 1e3
-                    ));
-                }
-                (false, true) => {
-                    let all = round.shown.join(", ");
-                    return Err(format!(
-                        "{call}: when it was first seen, all showed it ({all})"
-                    ));
-                }
-                (true, _) if now >= deadline => {
-                    return Err(format!("{call}: no member showed it in time"));
-                }
-                (true, _) => {}
+        let mut tally = Tally::of(&self.members);
+        let ask = |member, pause| self.ask(member, pause);
+        let all = (0..self.members.len()).map(|member| ask(member, Pause::None));
+        let mut asked: FuturesUnordered<_> = all.collect();
+        while let Some(answer) = asked.next().await {
+            let is_first = tally.take(&answer);
+            if let Some(since) = tally.between(after) {
+                let what = self.told(&tally);
+                return Ok(Reached { since, what });
             }
-            match now < sent + HURRY {
-                true => tokio::task::yield_now().await,
-                false => tokio::time::sleep(THEN_EVERY).await,
+            if is_first {
+                // Whoever has a question out was asked too early for its answer to tell anything.
+                let others = (0..self.members.len()).filter(|&other| other != answer.member);
+                asked.extend(others.map(|other| ask(other, Pause::None)));
             }
+            if tally.first.is_none() && answer.received >= deadline {
+                return Err(format!("{call}: no member showed it in time"));
+            }
+            let tells = match tally.says[answer.member] {
+                Says::Shown => false,
+                Says::Before(_) => true,
+                Says::Nothing => tally.first.is_none(),
+            };
+            if tells && answer.received < deadline {
+                let pause = match answer.received < sent + HURRY {
+                    true => Pause::Turn,
+                    false => Pause::Time(THEN_EVERY),
+                };
+                asked.push(ask(answer.member, pause));
+            }
+        }
+        Err(self.missed(&tally, after))
+    }
+
+    async fn ask(&self, member: usize, pause: Pause) -> Answer {
+        match pause {
+            Pause::None => {}
+            Pause::Turn => tokio::task::yield_now().await,
+            Pause::Time(time) => tokio::time::sleep(time).await,
+        }
+        let sent = Instant::now();
+        let answer = self
+            .watcher
+            .answer(self.members[member].node, self.question);
+        let said = tokio::time::timeout(ANSWERS_WITHIN, answer).await;
+        Answer {
+            member,
+            sent,
+            received: Instant::now(),
+            said: said.ok().and_then(Result::ok),
         }
     }
 
-    async fn round(&self) -> Round {
-        let answers = answers_now(self.watcher, self.question, &self.members).await;
-        Round::of(&self.members, answers)
+    fn missed(&self, tally: &Tally<'_>, after: Duration) -> String {
+        let call = &self.call;
+        let late = tally.names(|says| says != Says::Shown);
+        match late.is_empty() {
+            true if after.is_zero() => {
+                let all = tally.names(|_| true);
+                format!(
+                    "{call}: when all were asked again after the first showed it, all did ({all})"
+                )
+            }
+            true => format!(
+                "{call}: every member showed it less than {} ms after the first",
+                after.as_secs_f64() * 1e3
+            ),
+            false => format!("{call}: it was shown, and {late} did not say that it was not"),
+        }
     }
 
-    fn told(&self, round: &Round) -> String {
-        let silent = match round.silent.is_empty() {
+    fn told(&self, tally: &Tally<'_>) -> String {
+        let first = tally.first;
+        let not_yet =
+            |says| matches!(says, Says::Before(sent) if first.is_some_and(|first| sent >= first));
+        let silent = tally.names(|says| says == Says::Nothing);
+        let silent = match silent.is_empty() {
             true => String::new(),
-            false => format!("; no answer from {}", round.silent.join(", ")),
+            false => format!("; no answer from {silent}"),
         };
         format!(
             "{} was shown by {}, and not yet by {}{silent}",
             self.call,
-            round.shown.join(", "),
-            round.not_yet.join(", ")
+            tally.names(|says| says == Says::Shown),
+            tally.names(not_yet)
         )
     }
 }
@@ -113,28 +214,57 @@ impl Between<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn members_are_told_apart_by_what_they_said_before() {
-        let member = |name: &str, before: Option<&str>| Asked {
-            node: 0,
-            name: name.to_owned(),
+    const MS: Duration = Duration::from_millis(1);
+
+    fn members(before: &[Option<&str>]) -> Vec<Asked> {
+        let member = |(node, before): (usize, &Option<&str>)| Asked {
+            node: node as u16,
+            name: format!("n{}", node + 1),
             before: before.map(str::to_owned),
         };
-        let members = [
-            member("n1", Some("7")),
-            member("n2", Some("7")),
-            member("n3", None),
-            member("n4", Some("7")),
-        ];
-        let now = ["9", "7", "9"].map(|key| Some(key.to_owned()));
-        let round = Round::of(&members, [&now[..], &[None]].concat());
-        assert_eq!(
-            (round.shown, round.not_yet, round.silent),
-            (
-                vec!["n1".to_owned()],
-                vec!["n2".to_owned()],
-                vec!["n3".to_owned(), "n4".to_owned()]
-            )
-        );
+        before.iter().enumerate().map(member).collect()
+    }
+
+    fn answer(begun: Instant, member: usize, ms: (u32, u32), said: Option<&str>) -> Answer {
+        Answer {
+            member,
+            sent: begun + ms.0 * MS,
+            received: begun + ms.1 * MS,
+            said: said.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn only_a_question_sent_after_the_first_answer_tells() {
+        let (members, begun) = (members(&[Some("7"), Some("7")]), Instant::now());
+        let mut tally = Tally::of(&members);
+        assert!(!tally.take(&answer(begun, 1, (0, 4), Some("7"))));
+        assert!(tally.take(&answer(begun, 0, (1, 3), Some("9"))));
+        assert_eq!(tally.between(Duration::ZERO), None, "it was sent before");
+        tally.take(&answer(begun, 1, (2, 5), Some("7")));
+        assert_eq!(tally.between(Duration::ZERO), None, "that one too");
+        tally.take(&answer(begun, 1, (3, 6), Some("7")));
+        assert_eq!(tally.between(Duration::ZERO), Some(begun + 3 * MS));
+        assert_eq!(tally.between(MS), None);
+        tally.take(&answer(begun, 1, (4, 7), Some("7")));
+        assert_eq!(tally.between(MS), Some(begun + 3 * MS));
+        tally.take(&answer(begun, 1, (5, 8), Some("9")));
+        assert_eq!(tally.between(Duration::ZERO), None, "all show it");
+        // What was asked earlier and came late does not take that back.
+        tally.take(&answer(begun, 1, (4, 9), Some("7")));
+        assert_eq!(tally.between(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn who_said_nothing_before_or_says_nothing_now_tells_nothing() {
+        let begun = Instant::now();
+        let members = members(&[Some("7"), None, Some("7")]);
+        let mut tally = Tally::of(&members);
+        assert!(!tally.take(&answer(begun, 1, (0, 1), Some("9"))));
+        assert!(tally.take(&answer(begun, 0, (0, 2), Some("9"))));
+        tally.take(&answer(begun, 1, (3, 4), Some("7")));
+        tally.take(&answer(begun, 2, (3, 4), None));
+        assert_eq!(tally.between(Duration::ZERO), None);
+        assert_eq!(tally.names(|says| says == Says::Nothing), "n2, n3");
     }
 }

@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long after an answer the same is asked again.
 const ASK_EVERY: Duration = Duration::from_millis(5);
 /// A node that has not answered after this has no answer for now.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_millis(100);
 /// The same when a moment is armed: there is time then.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
@@ -247,7 +247,7 @@ async fn first_answers(
 }
 
 /// Everybody's answer of this moment; `None` from who gives none.
-pub(super) async fn answers(
+async fn answers(
     watcher: &dyn Watcher,
     question: Question,
     of: &[Asked],
@@ -257,13 +257,4 @@ pub(super) async fn answers(
     let answers = join_all(of.iter().map(ask)).await;
     let given = answers.into_iter().map(|answer| answer.ok()?.ok());
     given.collect()
-}
-
-/// The answers while a moment between them is looked for.
-pub(super) async fn answers_now(
-    watcher: &dyn Watcher,
-    question: Question,
-    of: &[Asked],
-) -> Vec<Option<String>> {
-    answers(watcher, question, of, ANSWERS_WITHIN).await
 }

@@ -4,6 +4,7 @@
 //! because of them is explained here to those who watch for ends that nothing explains.
 
 mod expect;
+mod halts;
 mod meanwhile;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use keyquake_rollout::{Call, Expectation, Model, Outcome, Seen, Setup, Step};
 use crate::operator::KeyState;
 
 pub use expect::Expect;
+pub(crate) use halts::Again;
 
 /// The rollout as it goes on. Shared by the nemesis and those who watch the cluster.
 #[derive(Debug, Default)]
@@ -27,6 +29,8 @@ struct State {
     judging: BTreeMap<u16, u32>,
     /// Nodes that are down, and whose end was judged.
     ended: BTreeSet<u16>,
+    /// Where nodes have halted.
+    halts: halts::Halts,
     /// Nodes whose disks were saved, in that order.
     saved: Vec<u16>,
     /// Nodes that are no members: spares that were not added, and members that were removed.

@@ -11,8 +11,8 @@ use keyquake_cluster::{NetworkKind, NodeSpec, NodeStatus};
 use keyquake_nemesis::{
     ActiveFaults, Answer, CallRequest, Details, Expect, FaultName, FaultRecord, FaultSink, Health,
     InFlight, KeyState, LastWords, LeaderFinder, MemberChange, Operator, Outcome, OutcomeRecord,
-    PlannedFault, Progress, Question, Release, Report, Roll, Rollout, Setup, Step, Surroundings,
-    Tamper, Target, Watcher, run,
+    PlannedFault, Progress, Question, Release, Remembered, Report, Roll, Rollout, Setup, Step,
+    Surroundings, Tamper, Target, Watcher, run,
 };
 use tokio::sync::watch;
 
@@ -97,6 +97,23 @@ pub struct Hands<'a> {
     pub takes: Duration,
     /// Whether their answers are lost.
     pub loses: bool,
+    /// Where a node says that it halts, by how often it was started; it says nothing else.
+    pub halts_at: Option<fn(u64) -> u64>,
+    /// What a start has done to a disk, if anything; unread if it can't be told.
+    pub disk: Result<Option<&'static str>, &'static str>,
+}
+
+/// A disk that was looked at before a start.
+struct Disk(Option<&'static str>);
+
+impl Remembered for Disk {
+    fn changed(&self) -> Result<Option<String>, String> {
+        Ok(self.0.map(str::to_owned))
+    }
+
+    fn told(&self) -> String {
+        "a disk".to_owned()
+    }
 }
 
 /// One who has nothing to do.
@@ -106,6 +123,8 @@ pub const IDLE: Hands<'static> = Hands {
     applied: Err("nothing was called"),
     takes: Duration::ZERO,
     loses: false,
+    halts_at: None,
+    disk: Err("nothing is remembered here"),
 };
 
 const NOBODY_JOINS: Answer = Answer {
@@ -154,6 +173,10 @@ impl Operator for Hands<'_> {
         Ok(format!("{} at index {index}", self.applied?))
     }
 
+    async fn applied_index(&self, _: u16) -> Option<u64> {
+        None
+    }
+
     async fn keys(&self, _: u16) -> Option<KeyState> {
         None
     }
@@ -186,12 +209,24 @@ impl Operator for Hands<'_> {
         Err("nothing is changed here".to_owned())
     }
 
-    fn fingerprint(&self, _: &NodeSpec) -> Result<String, String> {
-        Ok(String::new())
+    fn remember(&self, _: &NodeSpec) -> Result<Box<dyn Remembered>, String> {
+        let disk = self.disk.map_err(str::to_owned)?;
+        Ok(Box::new(Disk(disk)))
     }
 
-    fn last_words(&self, _: &NodeSpec, _: u64) -> Option<LastWords> {
-        None
+    fn last_words(&self, node: &NodeSpec, _: u64) -> Option<LastWords> {
+        let starts = self
+            .fixture?
+            .log(node.index)
+            .matches("--- started ")
+            .count();
+        Some(LastWords {
+            name: Some("ErrKEKNotConfigured".to_owned()),
+            halted: true,
+            index: Some(self.halts_at?(starts as u64)),
+            snapshot: false,
+            line: "the node halts".to_owned(),
+        })
     }
 
     fn rolled(&self, node: &NodeSpec, roll: &Roll) -> Result<NodeSpec, String> {

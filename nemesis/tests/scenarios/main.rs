@@ -11,6 +11,7 @@ mod overlaps;
 mod processes;
 #[path = "../../../cluster/tests/stage/mod.rs"]
 mod stage;
+mod starts;
 mod steps;
 mod stopping;
 mod until;
@@ -107,6 +108,14 @@ fn main() -> ExitCode {
                 steps::roll_to_liar,
             ),
             ("roll_undone_by_another_hand_is_noticed", steps::roll_undone),
+            (
+                "a_refused_start_that_changes_its_disk_is_noticed",
+                starts::refused_with_changes,
+            ),
+            (
+                "a_halt_at_another_entry_is_noticed",
+                starts::halts_elsewhere,
+            ),
             ("an_accepted_call_takes_effect", steps::call_accepted),
             ("a_refused_call_is_noticed", steps::call_refused),
             (

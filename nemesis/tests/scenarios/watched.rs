@@ -219,7 +219,7 @@ pub fn between_missed() {
     assert!(!effective);
     assert_eq!(
         missed(&records, 1),
-        "rotate-storage: when it was first seen, all showed it (n1, n2, n3)"
+        "rotate-storage: when all were asked again after the first showed it, all did (n1, n2, n3)"
     );
     let (records, effective) = between(Ok(7), |_| ());
     assert!(!effective);

@@ -35,6 +35,7 @@ pub(super) fn words(node: &NodeSpec, from: u64) -> Option<LastWords> {
         name: words.name,
         halted: words.halted,
         index: words.index,
+        snapshot: words.snapshot,
         line: words.line,
     })
 }

@@ -3,17 +3,19 @@
 mod call;
 mod files;
 mod members;
+mod remembered;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use keyquake_cluster::NodeSpec;
 use keyquake_nemesis::{
-    Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome, Roll,
-    Setup, Tamper,
+    Answer, CallRequest, InFlight, KeyState, LastWords, MemberChange, Operator, Outcome,
+    Remembered, Roll, Setup, Tamper,
 };
 use keyquake_systems::elastickv::disk::Disk;
-use keyquake_systems::elastickv::encryption::{Membership, full_node_id, node_id};
+use keyquake_systems::elastickv::encryption::{Asking, Membership, full_node_id, node_id};
 use keyquake_systems::elastickv::{key_files, raft_id};
 use keyquake_systems::{NodeChange, System, SystemName};
 
@@ -21,6 +23,9 @@ pub use self::members::Changes;
 
 use super::programs::Expected;
 use crate::keys::Keys;
+
+/// How long a node may take to say how far it is.
+const ASK_WITHIN: Duration = Duration::from_secs(1);
 
 /// Does what a plan's steps ask for.
 pub struct Hands {
@@ -55,6 +60,12 @@ impl Operator for Hands {
                 names.join(", ")
             ))
         }
+    }
+
+    async fn applied_index(&self, node: u16) -> Option<u64> {
+        let node = Asking::of(self.specs.get(usize::from(node))?).ok()?;
+        let view = tokio::time::timeout(ASK_WITHIN, node.raft_view()).await;
+        Some(view.ok()?.ok()??.applied_index)
     }
 
     async fn keys(&self, node: u16) -> Option<KeyState> {
@@ -122,8 +133,8 @@ impl Operator for Hands {
         files::tamper(node, what, from)
     }
 
-    fn fingerprint(&self, node: &NodeSpec) -> Result<String, String> {
-        Disk::of(node).fingerprint()
+    fn remember(&self, node: &NodeSpec) -> Result<Box<dyn Remembered>, String> {
+        remembered::remember(self.system.name(), node)
     }
 
     fn last_words(&self, node: &NodeSpec, from: u64) -> Option<LastWords> {

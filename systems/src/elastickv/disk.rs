@@ -4,6 +4,8 @@
 //! there before the last tampering. Folders that a node is given stay the same folders (a container
 //! has them mounted); only what is in them is replaced.
 
+mod raft_files;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use keyquake_cluster::NodeSpec;
 use keyquake_rollout::Tamper;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+pub use raft_files::RaftFiles;
 
 use super::encryption::KeyFiles;
 use super::encryption::files::run_folder;

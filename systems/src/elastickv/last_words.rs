@@ -71,6 +71,9 @@ const HALTS: [&str; 5] = [
     "the node halted at entry",
 ];
 
+/// What says that a snapshot takes the place of entries.
+const INSTALLS: &str = "installing a snapshot";
+
 /// What says that a process ends, or does not begin, for a reason it gives.
 const REFUSALS: [&str; 6] = [
     "startup guard",
@@ -99,6 +102,8 @@ pub struct LastWords {
     pub halted: bool,
     /// The index of that entry, if it said it.
     pub index: Option<u64>,
+    /// Whether a snapshot holds that entry: then the index is the snapshot's.
+    pub snapshot: bool,
     /// The line.
     pub line: String,
 }
@@ -127,10 +132,12 @@ fn of_text(text: &str) -> Option<LastWords> {
         .iter()
         .find(|line| HALTS.iter().any(|piece| line.contains(piece)));
     if let Some(line) = halt {
+        let index = index(line);
         return Some(LastWords {
             name: name(line),
             halted: true,
-            index: index(line),
+            index,
+            snapshot: index.is_some_and(|index| is_snapshot(text, index)),
             line: spoken(line),
         });
     }
@@ -143,6 +150,7 @@ fn of_text(text: &str) -> Option<LastWords> {
         name: name(line),
         halted: false,
         index: None,
+        snapshot: false,
         line: spoken(line),
     })
 }
@@ -175,6 +183,13 @@ fn index(line: &str) -> Option<u64> {
     let digits = after.trim_start_matches(['"', '=', ':', ' ']);
     let end = digits.find(|c: char| !c.is_ascii_digit());
     digits[..end.unwrap_or(digits.len())].parse().ok()
+}
+
+/// Whether a snapshot of this index was being installed.
+fn is_snapshot(text: &str, index: u64) -> bool {
+    let mut snapshots = text.lines().filter(|line| line.contains(INSTALLS));
+    let wanted = format!("index={index}");
+    snapshots.any(|line| line.split_whitespace().any(|word| word == wanted))
 }
 
 /// The line without what the suite put before it: the time and the stream.
@@ -282,6 +297,16 @@ mod tests {
         let words = of_text(text).unwrap();
         assert_eq!(words.name.as_deref(), Some("ErrKEKNotConfigured"));
         assert!(words.halted);
+    }
+
+    #[test]
+    fn a_snapshot_is_no_entry() {
+        let halt = "apply requested halt entry_index=40 err=KEK not configured on this node\n";
+        let installing = "  1.0 err INFO consensus: installing a snapshot index=40\n";
+        let words = of_text(&format!("{installing}{halt}")).unwrap();
+        assert_eq!((words.index, words.snapshot), (Some(40), true));
+        let words = of_text(&format!("{}{halt}", installing.replace("40", "4"))).unwrap();
+        assert_eq!((words.index, words.snapshot), (Some(40), false));
     }
 
     #[test]
