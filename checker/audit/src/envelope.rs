@@ -18,7 +18,7 @@ const FLAG: u8 = 0x00;
 const RAFT: u8 = b'R';
 
 /// The twelve bytes that must never be used twice under one key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Nonce(pub(crate) [u8; NONCE_BYTES]);
 
 impl Nonce {

@@ -59,7 +59,7 @@ impl Invariant {
 }
 
 /// What kind of place on a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// The state's tables and their journals.
@@ -74,6 +74,18 @@ pub enum Place {
     ProcessLog,
     /// Anything else under a data directory.
     Other,
+}
+
+impl Place {
+    /// All kinds.
+    pub(crate) const ALL: [Place; 6] = [
+        Place::Tables,
+        Place::Log,
+        Place::Snapshots,
+        Place::Sidecar,
+        Place::ProcessLog,
+        Place::Other,
+    ];
 }
 
 impl fmt::Display for Place {

@@ -10,11 +10,13 @@ use keyquake_formats::sidecar::Sidecar;
 use zeroize::Zeroizing;
 
 use crate::envelope::Envelope;
+use crate::nonces::KeyPrint;
 
 /// A key that opens.
 pub(crate) struct OpenedKey {
     pub(crate) purpose: Purpose,
     pub(crate) dek: Dek,
+    print: KeyPrint,
     cipher: Aes256Gcm,
 }
 
@@ -49,6 +51,7 @@ impl Keyring {
                     let purpose = key.purpose;
                     let key = OpenedKey {
                         purpose,
+                        print: KeyPrint::of(dek.expose()),
                         dek,
                         cipher,
                     };
@@ -63,6 +66,11 @@ impl Keyring {
     /// Every key, by id.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (u32, &OpenedKey)> {
         self.keys.iter().map(|(id, key)| (*id, key))
+    }
+
+    /// Which key goes by this id.
+    pub(crate) fn print(&self, id: u32) -> Option<KeyPrint> {
+        self.keys.get(&id).map(|key| key.print)
     }
 
     /// Opens an envelope where one of this purpose belongs.

@@ -4,7 +4,8 @@
 //! [`audit`] takes a [`Subject`] (data directories, sidecars, the KEK, the values a run wrote)
 //! and gives an [`Audit`]: counts, and one verdict per invariant with its findings. Nothing of
 //! the stores' code is used, only the contract; nothing is written to what is read. `disk` reads
-//! what lies there, `scan` goes through all bytes, `judge` says what it means.
+//! what lies there, `scan` goes through all bytes, `judge` says what it means, `nonces` remembers
+//! across audits.
 
 mod canaries;
 mod contents;
@@ -13,6 +14,7 @@ mod envelope;
 mod finding;
 mod judge;
 mod keyring;
+pub mod nonces;
 mod report;
 mod scan;
 mod secrets;
@@ -22,7 +24,7 @@ pub use canaries::{Canaries, MayStand};
 pub use contents::Contents;
 pub use disk::DiskError;
 pub use finding::{Finding, Invariant, Place, Spot};
-pub use judge::audit;
+pub use judge::{audit, audit_remembering};
 pub use keyquake_formats::canary::Canary;
 pub use keyquake_judge::Verdict;
 pub use report::{Audit, Audited, CanaryCounts, Counts, NodeAudit, Scanned};

@@ -19,6 +19,7 @@ use crate::disk::{self, DiskError};
 use crate::envelope::Envelope;
 use crate::finding::{Findings, Invariant, Place, Spot};
 use crate::keyring::{Keyring, Shut};
+use crate::nonces::NonceSet;
 use crate::report::{Audit, Counts, NodeAudit, Scanned};
 use crate::scan::{Hit, Needles};
 use crate::secrets;
@@ -37,6 +38,15 @@ const DIAGNOSED_MAX: u32 = 50;
 /// [`AuditError`] if nothing could be looked at. What can't be looked at on its own is a gap
 /// in the audit, not an error.
 pub fn audit(subject: &Subject) -> Result<Audit, AuditError> {
+    audit_remembering(subject, &mut NonceSet::default())
+}
+
+/// The same for one of several audits of a cluster over time: `nonces` is what the earlier ones
+/// met, and takes up what this one meets. ENC-NONCE is judged over all of them.
+///
+/// # Errors
+/// As [`audit`]. What was met until then stays in `nonces`.
+pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Audit, AuditError> {
     if subject.nodes.is_empty() {
         return Err(AuditError::NoNodes);
     }
@@ -62,7 +72,7 @@ pub fn audit(subject: &Subject) -> Result<Audit, AuditError> {
         .map(|(node, sidecar)| keyring(node, sidecar.as_ref(), kek.as_ref(), &mut findings))
         .collect();
     let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &rings))?;
-    let mut judge = Judge::new(subject, &sidecars, &needles, findings, gaps);
+    let mut judge = Judge::new(subject, &sidecars, &needles, nonces, findings, gaps);
     judge.has_kek = kek.is_some();
     for (place, node) in subject.nodes.iter().enumerate() {
         let others = subject.nodes.iter().zip(&rings).enumerate();
@@ -142,7 +152,7 @@ struct Judge<'a> {
     has_kek: bool,
     findings: Findings,
     gaps: Vec<String>,
-    nonces: Nonces,
+    nonces: Nonces<'a>,
     nodes: Vec<NodeAudit>,
     scanned: Scanned,
     sightings: Vec<Sighting>,
@@ -156,6 +166,7 @@ impl<'a> Judge<'a> {
         subject: &'a Subject,
         sidecars: &'a [Option<Sidecar>],
         needles: &'a Needles,
+        nonces: &'a mut NonceSet,
         mut findings: Findings,
         gaps: Vec<String>,
     ) -> Judge<'a> {
@@ -167,7 +178,7 @@ impl<'a> Judge<'a> {
             .collect();
         let names = subject.nodes.iter().map(|node| node.name.as_str());
         let former = subject.former_members.iter().map(String::as_str);
-        let mut nonces = Nonces::new(names.chain(former));
+        let mut nonces = Nonces::new(nonces, names.chain(former), &mut findings);
         for (node, sidecar) in &with {
             for (id, key) in &sidecar.keys {
                 nonces.persisted(&node.name, *id, key.local_epoch);
@@ -263,7 +274,9 @@ impl<'a> Judge<'a> {
                         self.sightings[at].sealed = true;
                     }
                 });
-                self.nonces.see(&envelope, spot, &mut self.findings);
+                if let Some(key) = node.ring.print(envelope.key_id) {
+                    self.nonces.see(&envelope, key, spot, &mut self.findings);
+                }
                 true
             }
             Err(shut) => {

@@ -4,37 +4,33 @@
 use std::collections::BTreeMap;
 
 use keyquake_formats::node_id::{full_node_id, node_id};
-use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::envelope::{Envelope, Nonce, TAG_BYTES};
+use crate::envelope::Envelope;
 use crate::finding::{Findings, Invariant, Spot};
+use crate::nonces::{KeyPrint, NonceSet, Pair, SetReuse};
 
-/// Where a pair of key and nonce was seen first.
-struct First {
-    tag: [u8; TAG_BYTES],
-    spot: Spot,
-}
-
-/// A key, a nonce under it, and the tag of what the two sealed.
-type Reused = (u32, Nonce, [u8; TAG_BYTES]);
-
-/// All pairs of key and nonce seen so far, over all nodes.
-pub(super) struct Nonces {
-    seen: FxHashMap<(u32, Nonce), First>,
-    /// What was said already: the same envelope lies in many places.
-    said: FxHashSet<Reused>,
+/// All pairs of key and nonce seen so far, over all nodes and all audits of the cluster.
+pub(super) struct Nonces<'a> {
+    seen: &'a mut NonceSet,
     /// Names of members by the 16 bits that stand in nonces.
     members: BTreeMap<u16, String>,
     /// The last epoch that a member has in its sidecar, by member and key.
     persisted: BTreeMap<(u16, u32), u16>,
 }
 
-impl Nonces {
-    pub(super) fn new<'a>(members: impl IntoIterator<Item = &'a str>) -> Nonces {
+impl<'a> Nonces<'a> {
+    /// What earlier audits of the cluster found is found in this one too.
+    pub(super) fn new<'b>(
+        seen: &'a mut NonceSet,
+        members: impl IntoIterator<Item = &'b str>,
+        findings: &mut Findings,
+    ) -> Nonces<'a> {
+        for reuse in seen.reuses() {
+            report(reuse, findings);
+        }
         let name = |name: &str| (node_id(full_node_id(name)), name.to_owned());
         Nonces {
-            seen: FxHashMap::default(),
-            said: FxHashSet::default(),
+            seen,
             members: members.into_iter().map(name).collect(),
             persisted: BTreeMap::new(),
         }
@@ -48,23 +44,25 @@ impl Nonces {
 
     /// How many different pairs there are.
     pub(super) fn len(&self) -> u64 {
-        self.seen.len() as u64
+        self.seen.len()
     }
 
-    /// Takes in an envelope that opened.
-    pub(super) fn see(&mut self, envelope: &Envelope, spot: Spot, findings: &mut Findings) {
+    /// Takes in an envelope that opened, and the key that opened it.
+    pub(super) fn see(
+        &mut self,
+        envelope: &Envelope,
+        key: KeyPrint,
+        spot: Spot,
+        findings: &mut Findings,
+    ) {
         self.check_form(envelope, &spot, findings);
-        let (key_id, nonce, tag) = (envelope.key_id, envelope.nonce, envelope.tag());
-        let first = self.seen.entry((key_id, nonce)).or_insert_with(|| First {
-            tag,
-            spot: spot.clone(),
-        });
-        if first.tag != tag && self.said.insert((key_id, nonce, tag)) {
-            let text = format!(
-                "key {key_id} sealed two different things under one nonce ({nonce}): here, and {}",
-                first.spot
-            );
-            findings.add(Invariant::Nonce, "nonce-reused", spot, text);
+        let pair = Pair {
+            key,
+            key_id: envelope.key_id,
+            nonce: envelope.nonce.0,
+        };
+        if let Some(reuse) = self.seen.see(pair, envelope.tag(), &spot) {
+            report(reuse, findings);
         }
     }
 
@@ -89,4 +87,14 @@ impl Nonces {
             add("epoch-not-persisted", text);
         }
     }
+}
+
+fn report(reuse: SetReuse, findings: &mut Findings) {
+    let (pair, first) = (reuse.pair, reuse.first);
+    let text = format!(
+        "key {} sealed two different things under one nonce ({}): here, and {first}",
+        pair.key_id,
+        pair.nonce()
+    );
+    findings.add(Invariant::Nonce, "nonce-reused", reuse.again, text);
 }

@@ -3,5 +3,6 @@
 
 mod clean;
 mod fixture;
+mod nonces;
 mod scan;
 mod tampered;
