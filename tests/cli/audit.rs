@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use keyquake_audit::nonces::NonceRegistry;
 use serde_json::Value;
 
 use crate::support::{Said, Scene, anomalies_of, verdict_of};
@@ -130,6 +131,32 @@ fn after_a_whole_life_every_envelope_opens_and_no_canary_is_left() {
     tampered_copies(&scene, &folder);
 }
 
+/// A registry takes in what an audit meets, once, and nobody else while it does.
+fn remembered(scene: &Scene, run: &Path) {
+    let file = scene.dir.path().join("nonces");
+    let word = file.to_str().expect("UTF-8");
+    for _ in 0..2 {
+        let said = scene.say(&["audit", "latest", "--json", "--nonces", word]);
+        assert_eq!(said.code, 0);
+        assert_eq!(verdict_of(&said.json(), "ENC-NONCE"), "valid");
+        let met = said.json()["nonces"].as_u64();
+        let registry = NonceRegistry::open(&file).expect("a registry");
+        assert_eq!(registry.len().ok(), met);
+        let said = scene.say(&["audit", "latest", "--nonces", word]);
+        assert_eq!(said.code, 2);
+        assert!(said.stderr.contains("in use by another process"));
+    }
+    let history = run.join("history.kqh");
+    let said = scene.say(&[
+        "audit",
+        "latest",
+        "--nonces",
+        history.to_str().expect("UTF-8"),
+    ]);
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("no nonce registry"));
+}
+
 /// The same disks as a folder of data directories, whole and with one bit changed.
 fn tampered_copies(scene: &Scene, run: &Path) {
     let history = run.join("history.kqh");
@@ -153,6 +180,7 @@ fn tampered_copies(scene: &Scene, run: &Path) {
         scene.say(&words)
     };
     assert_eq!(audit(&run.join("nodes")).code, 0, "the disks as they are");
+    remembered(scene, run);
 
     let copy = scene.dir.path().join("copy");
     let copied = std::process::Command::new("cp")

@@ -71,8 +71,14 @@ impl Canaries {
         canaries
     }
 
-    /// Adds a value that was, or may have been, written under a key.
+    /// Adds a value that was, or may have been, written under a key. Of a value that was written
+    /// twice nobody can tell which write left it: it may stand where either may.
     pub fn plant(&mut self, key: Key, value: Value, may_stand: MayStand) {
+        if let Some(place) = self.places.get(&(key, value)) {
+            let known = &mut self.planted[*place].may_stand;
+            *known = may_stand.min(*known);
+            return;
+        }
         self.places.insert((key, value), self.planted.len());
         self.planted.push(Planted {
             key,

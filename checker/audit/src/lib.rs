@@ -28,4 +28,6 @@ pub use judge::{audit, audit_remembering};
 pub use keyquake_formats::canary::Canary;
 pub use keyquake_judge::Verdict;
 pub use report::{Audit, Audited, CanaryCounts, Counts, NodeAudit, Scanned};
+pub use scan::{Hit, Needles, Spelling};
+pub use secrets::{Secret, spellings};
 pub use subject::{Answered, AuditError, NodeDisks, Subject};

@@ -64,12 +64,4 @@ pub enum AuditError {
     /// The KEK could not be loaded.
     #[error(transparent)]
     Kek(#[from] KeyError),
-    /// The patterns to look for could not be put together.
-    #[error("failed to prepare the search for {patterns} patterns: {reason}")]
-    Search {
-        /// How many.
-        patterns: usize,
-        /// What the search library said.
-        reason: String,
-    },
 }

@@ -1,11 +1,12 @@
-//! `keyquake audit`: what the disks of a cluster say. Writes nothing.
+//! `keyquake audit`: what the disks of a cluster say. Writes nothing but the nonce registry, if
+//! one is named.
 
 mod subject;
 pub mod words;
 
 use std::path::Path;
 
-use keyquake_audit::AuditError;
+use keyquake_audit::nonces::{NonceRegistry, NonceSet};
 use keyquake_results::Runs;
 
 use self::words::AuditArgs;
@@ -14,20 +15,28 @@ use crate::exit::{Done, Failure, input};
 /// Audits the disks of a run, or of a folder.
 pub fn audit(args: AuditArgs) -> Result<Done, Failure> {
     let run = Runs::at(&args.results.root).find(&args.subject);
-    let subject = match run {
+    let (name, subject) = match run {
         Ok(run) => {
             subject::refuse_folder_words(&args).map_err(input)?;
-            subject::of_run(&run).map_err(input)?
+            (run.id().to_owned(), subject::of_run(&run).map_err(input)?)
         }
         Err(_) if Path::new(&args.subject).is_dir() => {
-            subject::of_folder(Path::new(&args.subject), &args).map_err(input)?
+            let folder = Path::new(&args.subject).canonicalize().map_err(input)?;
+            let name = folder.display().to_string();
+            let subject = subject::of_folder(Path::new(&args.subject), &args);
+            (name, subject.map_err(input)?)
         }
         Err(error) => return Err(input(error)),
     };
-    let audit = keyquake_audit::audit(&subject).map_err(|error| match error {
-        AuditError::Search { .. } => Failure::Suite(error.into()),
-        _ => input(error),
-    })?;
+    // First, since an audit may take long, and this may fail at once.
+    let registry = args.nonces.as_deref().map(NonceRegistry::open);
+    let registry = registry.transpose().map_err(input)?;
+    let mut nonces = NonceSet::default();
+    let audited = keyquake_audit::audit_remembering(&subject, &mut nonces);
+    let mut audit = audited.map_err(input)?;
+    if let Some(mut registry) = registry {
+        audit.add_to(&mut registry, &name, &nonces)?;
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&audit)?);
     } else {

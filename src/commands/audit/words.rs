@@ -27,6 +27,10 @@ pub struct AuditArgs {
     /// Of a folder: how much of its encryption was in force when that history began
     #[arg(long, value_enum, default_value_t, requires = "history")]
     pub encryption: Encryption,
+    /// Remember every nonce in this file (made if need be), and judge ENC-NONCE over all audits
+    /// that did so
+    #[arg(long, value_name = "FILE")]
+    pub nonces: Option<PathBuf>,
     #[command(flatten)]
     pub results: ResultsArgs,
     /// Print what was found as JSON

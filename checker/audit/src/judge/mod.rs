@@ -21,7 +21,7 @@ use crate::finding::{Findings, Invariant, Place, Spot};
 use crate::keyring::{Keyring, Shut};
 use crate::nonces::NonceSet;
 use crate::report::{Audit, Counts, NodeAudit, Scanned};
-use crate::scan::{Hit, Needles};
+use crate::scan::{Hit, Needles, Spelling};
 use crate::secrets;
 use crate::subject::{AuditError, NodeDisks, Subject};
 
@@ -31,6 +31,8 @@ use sidecars::ClusterState;
 
 /// After this many envelopes that do not open, why is not looked for any more.
 const DIAGNOSED_MAX: u32 = 50;
+/// After this many bare keys in one file, no more are noted.
+const SECRETS_MAX: u32 = 10_000;
 
 /// Audits a cluster. Reads only: nothing that belongs to it is written or locked.
 ///
@@ -71,7 +73,7 @@ pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Aud
         .zip(&sidecars)
         .map(|(node, sidecar)| keyring(node, sidecar.as_ref(), kek.as_ref(), &mut findings))
         .collect();
-    let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &rings))?;
+    let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &rings));
     let mut judge = Judge::new(subject, &sidecars, &needles, nonces, findings, gaps);
     judge.has_kek = kek.is_some();
     for (place, node) in subject.nodes.iter().enumerate() {
@@ -270,7 +272,7 @@ impl<'a> Judge<'a> {
             Ok(plain) => {
                 self.counts(node, place).opened += 1;
                 self.needles.each_in(&plain, |hit, _| {
-                    if let Hit::Canary(at) = hit {
+                    if let Hit::Canary(at, _) = hit {
                         self.sightings[at].sealed = true;
                     }
                 });
@@ -312,7 +314,7 @@ impl<'a> Judge<'a> {
     /// Canaries in a value or a proposal that the engine gives in the clear.
     fn see_clear(&mut self, bytes: &[u8]) {
         self.needles.each_in(bytes, |hit, _| {
-            if let Hit::Canary(at) = hit {
+            if let Hit::Canary(at, _) = hit {
                 self.sightings[at].in_rows = true;
             }
         });
@@ -374,9 +376,14 @@ impl<'a> Judge<'a> {
 
     fn file(&mut self, node: &Node<'_>, place: Place, path: &Path) {
         let mut hits = Vec::new();
-        let scanned = self
-            .needles
-            .each_in_file(path, |hit, offset| hits.push((hit, offset)));
+        let mut secrets = 0;
+        let scanned = self.needles.each_in_file(path, |hit, offset| {
+            // A key of zeros stands wherever nothing does.
+            secrets += u32::from(matches!(hit, Hit::Secret(_)));
+            if secrets <= SECRETS_MAX || matches!(hit, Hit::Canary(..)) {
+                hits.push((hit, offset));
+            }
+        });
         match scanned {
             Ok(bytes) => {
                 self.scanned.files += 1;
@@ -390,7 +397,7 @@ impl<'a> Judge<'a> {
         for (hit, offset) in hits {
             let spot = Spot::new(node.name, place, path).offset(Some(offset));
             match hit {
-                Hit::Canary(at) => self.canary(at, place, spot),
+                Hit::Canary(at, spelling) => self.canary(at, spelling, place, spot),
                 Hit::Secret(at) => {
                     let secret = self.needles.secret(at);
                     let text = format!("the {} stands here, {}", secret.name, secret.spelling);
@@ -401,7 +408,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn canary(&mut self, at: usize, place: Place, spot: Spot) {
+    fn canary(&mut self, at: usize, spelling: Spelling, place: Place, spot: Spot) {
         let Some(planted) = self
             .subject
             .canaries
@@ -420,7 +427,8 @@ impl<'a> Judge<'a> {
         if !may {
             self.sightings[at].by_wrong = true;
             let (key, value) = (planted.key, planted.value);
-            let text = format!("value {value} of key {key} stands in the clear");
+            let told = spelling.told();
+            let text = format!("value {value} of key {key} stands in the clear{told}");
             self.findings
                 .add(Invariant::Plain, "canary-in-the-clear", spot, text);
         }

@@ -2,16 +2,30 @@
 
 use keyquake_judge::Verdict;
 
-use super::registry::{Reuse, Sighting};
+use super::registry::{Added, NonceRegistry, RegistryError, Reuse, Sighting};
 use super::set::NonceSet;
 use crate::finding::{Finding, Findings, Invariant, Place, Spot};
 use crate::report::Audit;
 
 impl Audit {
-    /// Judges ENC-NONCE over all that a registry knows of the cluster's keys: `reuses` are
-    /// those of [`NonceRegistry::reuses_under`](super::NonceRegistry::reuses_under) the keys of
-    /// the audit's own `set`, which knows its own already.
-    pub fn over_campaign(&mut self, set: &NonceSet, reuses: &[Reuse]) {
+    /// Adds to a registry what the audits of a run met (the `set` they were given), and judges
+    /// ENC-NONCE over all that it knows of the keys in it: over the cluster's lifetime.
+    ///
+    /// # Errors
+    /// [`RegistryError`]: nothing was added, and this audit says no more than before.
+    pub fn add_to(
+        &mut self,
+        registry: &mut NonceRegistry,
+        run: &str,
+        set: &NonceSet,
+    ) -> Result<Added, RegistryError> {
+        let added = registry.add(run, set)?;
+        self.judge_over(set, &registry.reuses_under(set.keys())?);
+        Ok(added)
+    }
+
+    /// `reuses` are all under the keys of the audit's own set, which knows its own already.
+    fn judge_over(&mut self, set: &NonceSet, reuses: &[Reuse]) {
         let mut findings = Findings::default();
         for reuse in reuses.iter().filter(|reuse| !set.knows_reuse(&reuse.pair)) {
             if let Some(finding) = finding(reuse) {

@@ -170,8 +170,7 @@ fn a_second_user_and_a_wrong_file_are_told() {
 /// ENC-NONCE, with what a registry knows after it took in a set.
 fn judged(mut audit: Audit, path: &Path, run: &str, set: &NonceSet) -> Audit {
     let mut registry = reopened(path);
-    registry.add(run, set).unwrap();
-    audit.over_campaign(set, &registry.reuses_under(set.keys()).unwrap());
+    audit.add_to(&mut registry, run, set).unwrap();
     audit
 }
 
