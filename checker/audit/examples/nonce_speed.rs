@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut spent_ms = 0;
     let mut number = 0;
-    while registry.len()? < pairs {
+    while registry.pairs()? < pairs {
         let set = batch_of(number, batch, shape, &mut rng)?;
         let run = format!("20261130-02{number:04}-register-kill");
         // What an audit pays for the registry: the set it has anyway.
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         number += 1;
     }
-    let pairs = registry.len()?;
+    let pairs = registry.pairs()?;
     drop(registry);
     println!("{spent_ms} {} {pairs}", std::fs::metadata(file)?.len());
     Ok(())

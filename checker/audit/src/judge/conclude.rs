@@ -75,7 +75,10 @@ impl Judge<'_> {
         );
         judge(Invariant::Boundary, sealing_log, self.boundary(&totals[1]));
         let nonces = some(opened, "no envelope was opened", || {
-            format!("{} different nonces in {opened} envelopes", audit.nonces)
+            format!(
+                "{opened} envelopes here, {} different nonces known",
+                audit.nonces
+            )
         });
         judge(Invariant::Nonce, sealing, nonces);
         let form = some(opened, "no envelope was opened", || {

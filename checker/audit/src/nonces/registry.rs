@@ -34,6 +34,9 @@ const REUSED: TableDefinition<&[u8], ()> = TableDefinition::new("reused");
 
 type SourceWords = (&'static str, &'static str, &'static str, &'static str);
 
+/// Of the file, kept in memory.
+const CACHE_BYTES: usize = 128 << 20;
+
 const FORMAT: &str = "format";
 const FORMAT_NOW: u64 = 1;
 const PAIRS: &str = "pairs";
@@ -66,8 +69,11 @@ pub enum RegistryError {
         /// What the database or the system said.
         source: Box<redb::Error>,
     },
-    /// It could not be read or added to. Nothing was added.
-    #[error("failed to use the nonce registry {path}: {source}; nothing of this audit is in it")]
+    /// It could not be read or added to. What was to be added is in it wholly or not at all.
+    #[error(
+        "failed to use the nonce registry {path}: {source}; mend that and audit once more (what \
+         is in it already is not added twice)"
+    )]
     Failed {
         /// The file.
         path: PathBuf,
@@ -167,7 +173,7 @@ impl NonceRegistry {
         if path.is_dir() {
             return Err(other("it is a folder"));
         }
-        let opened = Database::builder().create(path);
+        let opened = Database::builder().set_cache_size(CACHE_BYTES).create(path);
         let database = opened.map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => RegistryError::Locked {
                 path: path.to_owned(),
@@ -230,7 +236,7 @@ impl NonceRegistry {
     ///
     /// # Errors
     /// [`RegistryError::Failed`].
-    pub fn len(&self) -> Result<u64, RegistryError> {
+    pub fn pairs(&self) -> Result<u64, RegistryError> {
         let read = || -> Result<u64, Trouble> {
             let reading = self.database.begin_read()?;
             let pairs = reading.open_table(ABOUT)?.get(PAIRS)?;
@@ -266,8 +272,10 @@ impl NonceRegistry {
             about.insert(PAIRS, before + added.new)?;
         }
         writing.commit()?;
+        if reused.is_empty() {
+            return Ok(added);
+        }
         let names = Names::of(&self.database.begin_read()?)?;
-        reused.dedup_by(|one, other| one.0 == other.0 && one.1[0].low == other.1[0].low);
         let reuse = |(row, seen): &([u8; ROW_BYTES], Vec<Entry>)| names.reuse(row, seen);
         added.reuses = reused.iter().map(reuse).collect::<Result<_, _>>()?;
         Ok(added)
@@ -292,10 +300,9 @@ impl NonceRegistry {
                 let Some(number) = numbers.get(&print.0[..])?.map(|key| key.value().0) else {
                     continue;
                 };
-                let (from, to) = (number.to_be_bytes(), (number + 1).to_be_bytes());
+                let (from, to) = (number.to_be_bytes(), number.saturating_add(1).to_be_bytes());
                 for mark in marks.range(&from[..]..&to[..])? {
-                    let (mark, ()) = (mark?.0, ());
-                    reuses.push(marked(mark.value(), &rows, &names)?);
+                    reuses.push(marked(mark?.0.value(), &rows, &names)?);
                 }
             }
             Ok(reuses)

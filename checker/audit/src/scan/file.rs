@@ -39,7 +39,8 @@ pub(super) fn each_in(
             let wanted = (range.end - at).min(CHUNK_BYTES as u64) as usize;
             let read = file.read_at(&mut buffer[kept..kept + wanted], at)?;
             if read == 0 {
-                break;
+                let error = "it became shorter while it was read";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, error));
             }
             let filled = kept + read;
             let begins = at - kept as u64;

@@ -21,12 +21,14 @@ use crate::canaries::Canaries;
 use crate::secrets::Secret;
 
 use patterns::{Ends, Patterns};
-use planted::PlantedCanaries;
+use planted::{Noted, PlantedCanaries};
 pub use shape::Spelling;
 use shape::WINDOW_BYTES;
 
 /// From one place that is looked at to the next.
 const STRIDE_BYTES: usize = 24;
+/// So many windows are noted before they are settled.
+const NOTED_MAX: usize = 256;
 /// Nothing that is looked for is shorter.
 const SHORTEST_BYTES: usize = STRIDE_BYTES + WINDOW_BYTES;
 
@@ -64,16 +66,20 @@ impl Needles {
         &self.secrets[position]
     }
 
-    /// Everything that stands in these bytes, and where, each once. What is cut off by their
-    /// begin or their end is not there; of a key that overlaps itself the first counts.
+    /// Everything that stands in these bytes, and where, each once, in no certain order. What is
+    /// cut off by their begin or their end is not there; of a key that overlaps itself the first
+    /// counts.
     pub fn each_in(&self, bytes: &[u8], mut met: impl FnMut(Hit, Range<usize>)) {
         let mut ends = Ends::default();
+        let mut noted = Vec::new();
         let mut at = 0;
         while let Some(window) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
             let shapes = self.canaries.shapes.of(window);
             if shapes != 0 {
-                let met = |(number, spelling), range| met(Hit::Canary(number, spelling), range);
-                self.canaries.at(bytes, at, window, shapes, met);
+                self.canaries.note(bytes, at, window, shapes, &mut noted);
+                if noted.len() >= NOTED_MAX {
+                    self.settle(bytes, &mut noted, &mut met);
+                }
             }
             if self.patterns.may_be_at(window) {
                 let pattern = |number: usize| &self.secrets[number].bytes[..];
@@ -82,6 +88,17 @@ impl Needles {
             }
             at += STRIDE_BYTES;
         }
+        self.settle(bytes, &mut noted, &mut met);
+    }
+
+    fn settle(
+        &self,
+        bytes: &[u8],
+        noted: &mut Vec<Noted>,
+        met: &mut impl FnMut(Hit, Range<usize>),
+    ) {
+        let met = |(number, spelling), range| met(Hit::Canary(number, spelling), range);
+        self.canaries.settle(bytes, noted, met);
     }
 
     /// Everything that stands in a file, and at which byte. Returns how many bytes were looked

@@ -27,6 +27,14 @@ type Letters = [u8; CANARY_BYTES];
 /// A canary's place among those planted, and how it is spelled here.
 pub(super) type Met = (usize, Spelling);
 
+/// A window that may hold a piece of a canary.
+pub(super) struct Noted {
+    at: usize,
+    guess: Guess,
+    /// Its first eight letters.
+    piece: u64,
+}
+
 /// All canaries of a run.
 pub(super) struct PlantedCanaries {
     pub(super) shapes: Shapes,
@@ -68,34 +76,40 @@ impl PlantedCanaries {
         }
     }
 
-    /// The canaries whose first 24 bytes hold the begin of the window at this place, which has
-    /// these shapes.
-    pub(super) fn at(
+    /// Notes what a window of these shapes may be a piece of.
+    pub(super) fn note(
         &self,
         bytes: &[u8],
         at: usize,
         window: &[u8; WINDOW_BYTES],
         shapes: u16,
-        mut met: impl FnMut(Met, std::ops::Range<usize>),
+        noted: &mut Vec<Noted>,
     ) {
-        for Guess { spelling, phase } in guesses(shapes) {
-            let frame = Frame {
-                bytes,
-                begin: at + phase,
-                spelling,
-            };
+        for guess in guesses(shapes) {
             let mut piece = *window;
-            if spelling != Spelling::Raw {
-                for (offset, letter) in piece.iter_mut().enumerate() {
-                    *letter = frame.letter(offset as isize).unwrap_or(0);
-                }
+            if guess.spelling != Spelling::Raw {
+                Frame::of(bytes, at, guess).letters(0, &mut piece);
                 if !piece.iter().all(|letter| is_letter(*letter)) {
                     continue;
                 }
             }
-            if self.pieces.may_hold(word(&piece)) {
-                self.around(&frame, at, &mut met);
-            }
+            let piece = word(&piece);
+            noted.push(Noted { at, guess, piece });
+        }
+    }
+
+    /// Gives the canaries that noted windows are a piece of: those whose first 24 bytes hold the
+    /// window's begin. The sieve is larger than the processor's caches: asked for many pieces
+    /// in a row, it waits for memory once and not for each.
+    pub(super) fn settle(
+        &self,
+        bytes: &[u8],
+        noted: &mut Vec<Noted>,
+        mut met: impl FnMut(Met, std::ops::Range<usize>),
+    ) {
+        noted.retain(|noted| self.pieces.may_hold(noted.piece));
+        for Noted { at, guess, .. } in noted.drain(..) {
+            self.around(&Frame::of(bytes, at, guess), at, &mut met);
         }
     }
 
@@ -108,10 +122,7 @@ impl PlantedCanaries {
     ) {
         const BEFORE: usize = STRIDE_BYTES;
         let mut letters = [0; BEFORE + CANARY_BYTES];
-        for (offset, letter) in letters.iter_mut().enumerate() {
-            let offset = offset as isize - BEFORE as isize;
-            *letter = frame.letter(offset).unwrap_or(0);
-        }
+        frame.letters(-(BEFORE as isize), &mut letters);
         for before in 0..STRIDE_BYTES {
             let first = BEFORE - before;
             let candidate = &letters[first..first + CANARY_BYTES];
@@ -162,11 +173,11 @@ impl PlantedCanaries {
     }
 }
 
-fn word(piece: &[u8]) -> u64 {
-    piece
-        .iter()
-        .rev()
-        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+/// The first eight letters as one number.
+fn word(letters: &[u8]) -> u64 {
+    letters
+        .first_chunk()
+        .map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
 fn middle_of(canary: &[u8]) -> [u8; MIDDLE_BYTES] {
@@ -177,5 +188,5 @@ fn middle_of(canary: &[u8]) -> [u8; MIDDLE_BYTES] {
 
 fn folded(middle: &[u8; MIDDLE_BYTES]) -> u64 {
     let (one, other) = middle.split_at(MIDDLE_BYTES / 2);
-    word(one) ^ word(other).rotate_left(17)
+    word(one) ^ word(other).rotate_left(5)
 }

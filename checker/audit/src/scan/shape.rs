@@ -122,9 +122,12 @@ impl Shapes {
 
 /// The guesses in what [`Shapes::of`] said.
 pub(super) fn guesses(shapes: u16) -> impl Iterator<Item = Guess> {
-    let all = GUESSES.into_iter().enumerate();
-    all.filter(move |(bit, _)| shapes >> bit & 1 == 1)
-        .map(|(_, guess)| guess)
+    let mut left = shapes;
+    std::iter::from_fn(move || {
+        let guess = GUESSES.get(left.trailing_zeros() as usize)?;
+        left &= left - 1;
+        Some(*guess)
+    })
 }
 
 /// The alphabet of canaries.
@@ -186,7 +189,16 @@ pub(super) struct Frame<'a> {
     pub(super) spelling: Spelling,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// That of a guess about the window at a place.
+    pub(super) fn of(bytes: &'a [u8], at: usize, guess: Guess) -> Frame<'a> {
+        Frame {
+            bytes,
+            begin: at + guess.phase,
+            spelling: guess.spelling,
+        }
+    }
+
     /// The letter so many behind the frame's begin, or before it; `None` where there is none.
     pub(super) fn letter(&self, at: isize) -> Option<u8> {
         let byte = |offset: isize| {
@@ -211,6 +223,20 @@ impl Frame<'_> {
                     1 => one << 4 | other >> 2,
                     _ => one << 6 | other,
                 })
+            }
+        }
+    }
+
+    /// Letters from so many behind the frame's begin, 0 where there is none.
+    pub(super) fn letters(&self, first: isize, into: &mut [u8]) {
+        let begin = self.begin.checked_add_signed(first);
+        let whole = begin.and_then(|begin| self.bytes.get(begin..begin + into.len()));
+        match whole.filter(|_| self.spelling == Spelling::Raw) {
+            Some(letters) => into.copy_from_slice(letters),
+            None => {
+                for (offset, letter) in into.iter_mut().enumerate() {
+                    *letter = self.letter(first + offset as isize).unwrap_or(0);
+                }
             }
         }
     }

@@ -256,9 +256,9 @@ fn two_canaries_that_share_their_middle_are_both_met() {
         let mut met = Vec::new();
         let window = canary.first_chunk().unwrap();
         let shapes = canaries.shapes.of(window);
-        canaries.at(canary, 0, window, shapes, |found, range| {
-            met.push((found, range))
-        });
+        let mut noted = Vec::new();
+        canaries.note(canary, 0, window, shapes, &mut noted);
+        canaries.settle(canary, &mut noted, |found, range| met.push((found, range)));
         assert_eq!(met, [((number, Spelling::Raw), 0..32)]);
     }
 }
@@ -323,4 +323,18 @@ fn everything_is_met_once_across_the_edges_of_chunks_and_of_holes() {
             .0
             .is_empty()
     );
+}
+
+#[test]
+fn a_file_that_is_cut_short_meanwhile_is_an_error() {
+    let scene = Scene::new(3, &[]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().write_all_at(&scene.spelled[0].1, 0).unwrap();
+    let end = 4 * CHUNK_BYTES as u64;
+    file.as_file()
+        .write_all_at(&vec![1; CHUNK_BYTES], end)
+        .unwrap();
+    let cut = |_, _| file.as_file().set_len(100).unwrap();
+    let error = scene.needles.each_in_file(file.path(), cut).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
 }
