@@ -13,14 +13,14 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 status=0
-echo "| nonces | pairs | added in | new pairs per second | on the disk | bytes per pair |"
-echo "|---|---|---|---|---|---|"
+echo "| nonces | pairs | added in | of it processor | new pairs per second | on the disk | bytes per pair |"
+echo "|---|---|---|---|---|---|---|"
 for shape in dense again gaps random; do
-    read -r spent bytes held < <(target/release/examples/nonce_speed "$folder/$shape" "$pairs" "$batch" $shape)
+    read -r spent processor bytes held < <(target/release/examples/nonce_speed "$folder/$shape" "$pairs" "$batch" $shape)
     rm -f "$folder/$shape"
     rate=$((held * 1000 / (spent > 0 ? spent : 1)))
-    printf '| %s | %d | %d.%01d s | %d | %d MB | %d |\n' $shape "$held" $((spent / 1000)) \
-        $((spent % 1000 / 100)) $rate $((bytes / 1000000)) $((bytes / held))
+    printf '| %s | %d | %d.%d s | %d.%d s | %d | %d MB | %d |\n' $shape "$held" $((spent / 1000)) \
+        $((spent % 1000 / 100)) $((processor / 1000)) $((processor % 1000 / 100)) $rate $((bytes / 1000000)) $((bytes / held))
     [ $shape = random ] || { [ $rate -ge 200000 ] && [ $((bytes / held)) -le 100 ]; } || status=1
 done
 exit $status

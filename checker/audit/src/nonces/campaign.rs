@@ -2,8 +2,9 @@
 
 use keyquake_judge::Verdict;
 
-use super::registry::{Added, NonceRegistry, RegistryError, Reuse, Sighting};
+use super::registry::{NonceRegistry, RegistryError};
 use super::set::NonceSet;
+use super::sighting::{Added, Reuse, Sighting};
 use crate::finding::{Finding, Findings, Invariant, Place, Spot};
 use crate::report::Audit;
 

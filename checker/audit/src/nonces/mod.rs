@@ -9,10 +9,13 @@
 
 mod block;
 mod campaign;
+mod names;
 mod pair;
 mod registry;
 mod set;
+mod sighting;
 
 pub use pair::{KeyPrint, Pair, TAG_BYTES};
-pub use registry::{Added, NonceRegistry, RegistryError, Reuse, Sighting};
+pub use registry::{NonceRegistry, RegistryError};
 pub use set::{NonceSet, SetReuse};
+pub use sighting::{Added, Reuse, Sighting};

@@ -3,36 +3,35 @@
 //! One redb database. What an audit adds is one transaction, synced before [`NonceRegistry::add`]
 //! returns: whoever is killed in the middle has added nothing. Who has it open holds its lock.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, StorageError, Table, TableDefinition, TableHandle, WriteTransaction,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError,
+    Table, TableDefinition, TableHandle, WriteTransaction,
 };
-use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use super::block::{self, Entry, ROW_BYTES, Taken};
-use super::pair::{KeyPrint, PRINT_BYTES, Pair};
+use super::names::Names;
+use super::pair::KeyPrint;
 use super::set::NonceSet;
+use super::sighting::{Added, Reuse};
 use crate::envelope::Nonce;
 
 /// What is in the file: `format`, `pairs`.
 const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("about");
 /// Digest of a key → its number here, and the id it goes by.
-const KEYS: TableDefinition<&[u8], (u32, u32)> = TableDefinition::new("keys");
+pub(super) const KEYS: TableDefinition<&[u8], (u32, u32)> = TableDefinition::new("keys");
 /// Number → run, node, kind of place, path.
-const SOURCES: TableDefinition<u32, SourceWords> = TableDefinition::new("sources");
+pub(super) const SOURCES: TableDefinition<u32, SourceWords> = TableDefinition::new("sources");
 const SOURCE_NUMBERS: TableDefinition<SourceWords, u32> = TableDefinition::new("source-numbers");
 /// Neighbouring pairs: see `block`.
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 /// Pairs that sealed two different things, each by its row and its place there.
 const REUSED: TableDefinition<&[u8], ()> = TableDefinition::new("reused");
 
-type SourceWords = (&'static str, &'static str, &'static str, &'static str);
+pub(super) type SourceWords = (&'static str, &'static str, &'static str, &'static str);
 
 /// Of the file, kept in memory.
 const CACHE_BYTES: usize = 128 << 20;
@@ -90,52 +89,6 @@ pub enum RegistryError {
     },
 }
 
-/// Where an envelope was seen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sighting {
-    /// The run, or the folder, that was audited.
-    pub run: String,
-    /// The node's name.
-    pub node: String,
-    /// What kind of place: `tables`, `log`, ….
-    pub place: String,
-    /// The file or database.
-    pub path: String,
-}
-
-impl fmt::Display for Sighting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sighting {
-            run,
-            node,
-            place,
-            path,
-        } = self;
-        write!(f, "run {run}, {node} {place}, {path}")
-    }
-}
-
-/// A pair that sealed different things.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reuse {
-    /// Which.
-    pub pair: Pair,
-    /// Where each of them was seen first, at least two and at most 8, in the order of their
-    /// coming.
-    pub seen: Vec<Sighting>,
-}
-
-/// What an audit added.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Added {
-    /// Pairs that were not known.
-    pub new: u64,
-    /// Pairs that were, and sealed the same.
-    pub known: u64,
-    /// Pairs of the audit that have sealed different things, here or before.
-    pub reuses: Vec<Reuse>,
-}
-
 /// All nonces of a campaign, in a file.
 pub struct NonceRegistry {
     path: PathBuf,
@@ -143,7 +96,7 @@ pub struct NonceRegistry {
 }
 
 /// What goes wrong inside, before it is known of which file.
-enum Trouble {
+pub(super) enum Trouble {
     Database(Box<redb::Error>),
     Damaged(String),
 }
@@ -453,48 +406,4 @@ fn marked(
     };
     entries.retain(|entry| entry.low == low);
     names.reuse(row, &entries)
-}
-
-/// What the numbers stand for.
-struct Names {
-    keys: FxHashMap<u32, (KeyPrint, u32)>,
-    sources: BTreeMap<u32, Sighting>,
-}
-
-impl Names {
-    fn of(reading: &ReadTransaction) -> Result<Names, Trouble> {
-        let mut keys = FxHashMap::default();
-        for key in reading.open_table(KEYS)?.iter()? {
-            let (print, numbers) = key?;
-            let print = <[u8; PRINT_BYTES]>::try_from(print.value());
-            let print = print.map_err(|_| Trouble::Damaged("a key's digest".to_owned()))?;
-            let (number, id) = numbers.value();
-            keys.insert(number, (KeyPrint(print), id));
-        }
-        let mut sources = BTreeMap::new();
-        for source in reading.open_table(SOURCES)?.iter()? {
-            let (number, words) = source?;
-            let (run, node, place, path) = words.value();
-            let sighting = Sighting {
-                run: run.to_owned(),
-                node: node.to_owned(),
-                place: place.to_owned(),
-                path: path.to_owned(),
-            };
-            sources.insert(number.value(), sighting);
-        }
-        Ok(Names { keys, sources })
-    }
-
-    fn reuse(&self, row: &[u8; ROW_BYTES], seen: &[Entry]) -> Result<Reuse, Trouble> {
-        let damaged = || Trouble::Damaged("a pair names a key or a place that is not there".into());
-        let low = seen.first().ok_or_else(damaged)?.low;
-        let (key, nonce) = block::pair_of(row, low);
-        let (key, key_id) = *self.keys.get(&key).ok_or_else(damaged)?;
-        let sighting = |entry: &Entry| self.sources.get(&entry.source).cloned().ok_or_else(damaged);
-        Ok(Reuse {
-            pair: Pair { key, key_id, nonce },
-            seen: seen.iter().map(sighting).collect::<Result<_, _>>()?,
-        })
-    }
 }

@@ -6,6 +6,8 @@
 //! in a sieve of all such pieces of all canaries; what passes is looked up by the sixteen
 //! letters in the middle of the canary that it would belong to, and compared as a whole.
 
+use std::collections::hash_map::Entry;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use keyquake_formats::canary::CANARY_BYTES;
@@ -60,10 +62,11 @@ impl PlantedCanaries {
             }
             let middle = middle_of(canary);
             middles.add(folded(&middle));
-            if by_middle.contains_key(&middle) {
-                twins.entry(middle).or_default().push(number as u32);
-            } else {
-                by_middle.insert(middle, number as u32);
+            match by_middle.entry(middle) {
+                Entry::Vacant(free) => {
+                    free.insert(number as u32);
+                }
+                Entry::Occupied(_) => twins.entry(middle).or_default().push(number as u32),
             }
         }
         PlantedCanaries {

@@ -182,8 +182,9 @@ fn every_spelling_is_met_once_at_every_alignment_and_at_both_ends() {
 
 #[test]
 fn it_finds_what_a_naive_search_finds_in_noise_of_every_kind() {
+    let slow = std::env::var_os("KEYQUAKE_SLOW").is_some();
     let mut met = 0;
-    for seed in 0..200 {
+    for seed in 0..if slow { 1_000 } else { 40 } {
         let mut scene = Scene::new(seed, &[key(seed), key(seed + 1_000)]);
         let mut bytes = Vec::new();
         while bytes.len() < 3_000 {
@@ -209,7 +210,7 @@ fn it_finds_what_a_naive_search_finds_in_noise_of_every_kind() {
         met += hits.len();
         assert_eq!(hits, scene.naive(&bytes), "seed {seed}");
     }
-    assert!(met > 2_000, "{met} needles");
+    assert!(met > 400, "{met} needles");
 }
 
 #[test]

@@ -97,6 +97,30 @@ fn a_canary_may_stand_where_its_time_allows_it() {
 }
 
 #[test]
+fn a_canary_is_found_in_every_spelling_and_the_spelling_is_told() {
+    let disks = Disks::whole();
+    let text = disks.text(RAFT_CUTOVER + 1);
+    let hex: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+    let escapes: String = text.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let core = disks.data_dir("n3").join("core");
+    for spelled in [&STANDARD.encode(&text), &hex, &escapes] {
+        leak(&core, format!(" {spelled} ").as_bytes());
+    }
+    let audit = disks.audit();
+    let audited = audit.invariant(Invariant::Plain).unwrap();
+    let told: Vec<_> = audited
+        .findings
+        .iter()
+        .map(|one| &one.explanation)
+        .collect();
+    assert_eq!(told.len(), 3, "{audit}");
+    for (told, how) in told.iter().zip(["base64", "hex", "JSON escapes"]) {
+        let expected = format!("value {RAFT_CUTOVER} of key 1 stands in the clear, in {how}");
+        assert_eq!(**told, expected);
+    }
+}
+
+#[test]
 fn bare_keys_are_found_in_every_spelling() {
     let disks = Disks::whole();
     let key = disks.dek(RAFT_KEY).expose().to_vec();
