@@ -4,6 +4,7 @@
 //! Nothing here may start a thread before `enter_own_network` was called: the
 //! kernel lets only a single-threaded process make a user namespace.
 
+mod auditing;
 mod cli;
 mod commands;
 mod exit;

@@ -1,6 +1,7 @@
 //! `keyquake audit`: what the disks of a cluster say. Writes nothing.
 
-mod subject;
+mod past;
+pub mod subject;
 pub mod words;
 
 use std::path::Path;

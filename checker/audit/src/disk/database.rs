@@ -4,9 +4,8 @@
 //! deletes files. So the files are copied into a temporary folder first, which is gone
 //! afterwards; the original is opened for reading only, file by file.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, KeyspaceCreateOptions};
@@ -15,8 +14,6 @@ use super::{DiskError, sparse};
 
 /// A key and what stands under it.
 pub(crate) type KeyValue = (Vec<u8>, Vec<u8>);
-
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// Every row of every keyspace, as the engine finds them when it opens these files.
 pub(crate) fn rows(database: &Path) -> Result<Vec<KeyValue>, DiskError> {
@@ -56,26 +53,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), DiskError> {
             fs::create_dir(&target).map_err(io_error(&target))?;
             copy_folder(&path, &target)?;
         } else if path.is_file() {
-            copy_file(&path, &target).map_err(io_error(&path))?;
-        }
-    }
-    Ok(())
-}
-
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    let (from, to) = (File::open(from)?, File::create_new(to)?);
-    to.set_len(from.metadata()?.len())?;
-    let mut buffer = vec![0; CHUNK_BYTES];
-    for range in sparse::data(&from)? {
-        let mut at = range.start;
-        while at < range.end {
-            let wanted = (range.end - at).min(CHUNK_BYTES as u64) as usize;
-            let read = from.read_at(&mut buffer[..wanted], at)?;
-            if read == 0 {
-                break;
-            }
-            to.write_all_at(&buffer[..read], at)?;
-            at += read as u64;
+            sparse::copy(&path, &target).map_err(io_error(&path))?;
         }
     }
     Ok(())

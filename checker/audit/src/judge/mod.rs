@@ -2,8 +2,12 @@
 
 mod conclude;
 mod diagnose;
+mod facts;
 mod log;
 mod nonces;
+mod overtime;
+mod past;
+mod rollout;
 mod sidecars;
 mod tables;
 
@@ -12,20 +16,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyquake_formats::keys::Kek;
+use keyquake_formats::node_id::{full_node_id, node_id};
 use keyquake_formats::sidecar::Sidecar;
+use rustc_hash::FxHashSet;
+use zeroize::Zeroizing;
 
 use crate::canaries::{Canaries, MayStand};
 use crate::disk::{self, DiskError};
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Nonce};
 use crate::finding::{Findings, Invariant, Place, Spot};
 use crate::keyring::{Keyring, Shut};
-use crate::report::{Audit, Counts, NodeAudit, Scanned};
+use crate::report::{Audit, Counts, NodeAudit, PastCounts, Scanned};
 use crate::scan::{Hit, Needles};
 use crate::secrets;
 use crate::subject::{AuditError, NodeDisks, Subject};
 
 use diagnose::Binding;
+use facts::Facts;
 use nonces::Nonces;
+use overtime::Chains;
 use sidecars::ClusterState;
 
 /// After this many envelopes that do not open, why is not looked for any more.
@@ -61,9 +70,20 @@ pub fn audit(subject: &Subject) -> Result<Audit, AuditError> {
         .zip(&sidecars)
         .map(|(node, sidecar)| keyring(node, sidecar.as_ref(), kek.as_ref(), &mut findings))
         .collect();
-    let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &rings))?;
+    let past = subject.past.as_ref();
+    let mut chains = past.map_or_else(Chains::default, |past| Chains::read(past, &mut findings));
+    let ever = past::every_key(&chains, kek.as_ref());
+    let all_rings: Vec<_> = rings.iter().chain([&ever]).collect();
+    let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &all_rings))?;
     let mut judge = Judge::new(subject, &sidecars, &needles, findings, gaps);
     judge.has_kek = kek.is_some();
+    judge.ever = Some(&ever);
+    for (node, sidecar) in chains.all() {
+        judge.persisted(node, sidecar);
+    }
+    if let Some(past) = past {
+        judge.past(past, &ever);
+    }
     for (place, node) in subject.nodes.iter().enumerate() {
         let others = subject.nodes.iter().zip(&rings).enumerate();
         let others = others
@@ -77,7 +97,10 @@ pub fn audit(subject: &Subject) -> Result<Audit, AuditError> {
             disks: node,
         });
     }
-    Ok(judge.conclude())
+    if let Some(past) = past {
+        judge.over_time(past, &mut chains);
+    }
+    Ok(judge.conclude(&chains))
 }
 
 fn keyring(
@@ -99,9 +122,9 @@ fn keyring(
     ring
 }
 
-fn secrets(kek: Option<&Kek>, rings: &[Keyring]) -> Vec<secrets::Secret> {
+fn secrets(kek: Option<&Kek>, rings: &[&Keyring]) -> Vec<secrets::Secret> {
     let mut names = BTreeMap::new();
-    for (id, key) in rings.iter().flat_map(Keyring::keys) {
+    for (id, key) in rings.iter().flat_map(|ring| ring.keys()) {
         // One id has the same bytes everywhere; if not, that is a finding of its own.
         names.insert((id, *key.dek.expose()), format!("{} DEK {id}", key.purpose));
     }
@@ -149,6 +172,23 @@ struct Judge<'a> {
     diagnosed: u32,
     /// Snapshots whose header names the cutover that the sidecars name.
     headers: u64,
+    /// Every key that any sidecar ever had.
+    ever: Option<&'a Keyring>,
+    facts: Facts,
+    /// Files of copies that were looked through, by device and inode.
+    looked_through: FxHashSet<(u64, u64)>,
+    past_counts: PastCounts,
+    /// What could not be looked at on the way.
+    past_gaps: Vec<String>,
+    startup_rotations: u64,
+}
+
+/// What was in an envelope that opened.
+struct Opened {
+    plain: Zeroizing<Vec<u8>>,
+    nonce: Nonce,
+    /// Whether a value of a client stands in it.
+    is_planted: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -191,6 +231,19 @@ impl<'a> Judge<'a> {
             ],
             diagnosed: 0,
             headers: 0,
+            ever: None,
+            facts: Facts::default(),
+            looked_through: FxHashSet::default(),
+            past_counts: PastCounts::default(),
+            past_gaps: Vec::new(),
+            startup_rotations: 0,
+        }
+    }
+
+    /// Notes the epochs that a node's sidecar has, or had.
+    fn persisted(&mut self, node: &str, sidecar: &Sidecar) {
+        for (id, key) in &sidecar.keys {
+            self.nonces.persisted(node, *id, key.local_epoch);
         }
     }
 
@@ -200,6 +253,15 @@ impl<'a> Judge<'a> {
             node: node.name.to_owned(),
             places: BTreeMap::new(),
         });
+        self.facts
+            .begin(node.name, node_id(full_node_id(node.name)));
+        self.rows_and_entries(node);
+        self.facts.end(false, &mut self.findings);
+        self.bytes(node);
+    }
+
+    /// What the engines give of one node's files.
+    fn rows_and_entries(&mut self, node: &Node<'_>) {
         let found = disk::read(&node.disks.data_dir);
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));
@@ -213,7 +275,6 @@ impl<'a> Judge<'a> {
         for snapshot in &found.snapshots {
             self.snapshot(node, snapshot);
         }
-        self.bytes(node);
     }
 
     fn counts(&mut self, node: &Node<'_>, place: Place) -> &mut Counts {
@@ -230,7 +291,7 @@ impl<'a> Judge<'a> {
         self.nodes[at].places.entry(place).or_default()
     }
 
-    /// An envelope, or what stands where one belongs. Says whether it opened.
+    /// An envelope, or what stands where one belongs. Gives what was in it, if it opened.
     fn envelope<B: Binding>(
         &mut self,
         node: &Node<'_>,
@@ -238,7 +299,7 @@ impl<'a> Judge<'a> {
         bytes: &[u8],
         binding: &B,
         spot: Spot,
-    ) -> bool {
+    ) -> Option<Opened> {
         self.counts(node, place).envelopes += 1;
         let Some(envelope) = Envelope::of(bytes) else {
             *self
@@ -248,27 +309,35 @@ impl<'a> Judge<'a> {
                 .or_default() += 1;
             let text = format!("{} bytes are too few for an envelope", bytes.len());
             self.findings.add(Invariant::Open, "too-short", spot, text);
-            return false;
+            return None;
         };
         if !self.has_kek {
             *self.counts(node, place).failed.entry("no-kek").or_default() += 1;
-            return false;
+            return None;
         }
         let aad = binding.aad(&envelope);
         match node.ring.open(&envelope, B::PURPOSE, &aad) {
             Ok(plain) => {
                 self.counts(node, place).opened += 1;
+                let mut is_planted = false;
                 self.needles.each_in(&plain, |hit, _| {
                     if let Hit::Canary(at) = hit {
                         self.sightings[at].sealed = true;
+                        is_planted = true;
                     }
                 });
+                let (key_id, nonce) = (envelope.key_id, envelope.nonce);
+                self.facts.sealed(key_id, nonce, place, &spot);
                 self.nonces.see(&envelope, spot, &mut self.findings);
-                true
+                Some(Opened {
+                    plain,
+                    nonce,
+                    is_planted,
+                })
             }
             Err(shut) => {
                 self.stays_shut(node, place, &envelope, shut, binding, spot);
-                false
+                None
             }
         }
     }
@@ -282,6 +351,13 @@ impl<'a> Judge<'a> {
         binding: &B,
         spot: Spot,
     ) {
+        let key_id = envelope.key_id;
+        let dropped = |ring: &&Keyring| ring.keys().any(|(id, _)| id == key_id);
+        if shut == Shut::KeyUnknown && self.ever.as_ref().is_some_and(dropped) {
+            let text = format!("key {key_id} is in no sidecar of this node any more, and seals this");
+            self.findings
+                .add(Invariant::Retire, "dropped-key-in-use", spot.clone(), text);
+        }
         self.diagnosed += 1;
         let (anomaly, text) = if self.diagnosed <= DIAGNOSED_MAX {
             let diagnosis = diagnose::diagnose(envelope, shut, binding, node.ring, &node.others);
@@ -296,13 +372,17 @@ impl<'a> Judge<'a> {
         self.findings.add(Invariant::Open, anomaly, spot, text);
     }
 
-    /// Canaries in a value or a proposal that the engine gives in the clear.
-    fn see_clear(&mut self, bytes: &[u8]) {
+    /// Canaries in a value or a proposal that the engine gives in the clear; says whether there
+    /// were any.
+    fn see_clear(&mut self, bytes: &[u8]) -> bool {
+        let mut any = false;
         self.needles.each_in(bytes, |hit, _| {
             if let Hit::Canary(at) = hit {
                 self.sightings[at].in_rows = true;
+                any = true;
             }
         });
+        any
     }
 
     /// All bytes of all files of a node.
@@ -398,8 +478,8 @@ impl<'a> Judge<'a> {
             return;
         };
         let may = match place {
-            // What a process prints is no part of its disks.
-            Place::ProcessLog => return,
+            // What a process says is no part of its disks.
+            Place::ProcessLog | Place::Answer => return,
             Place::Log => planted.may_stand <= MayStand::InLog,
             _ => planted.may_stand == MayStand::Anywhere,
         };

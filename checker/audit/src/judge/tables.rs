@@ -1,5 +1,6 @@
 //! Rows of the state, in tables and in snapshots.
 
+use crate::disk::registry::registered;
 use crate::disk::{Row, Snapshot, Table};
 use crate::envelope::{Envelope, OVERHEAD_BYTES, VALUE_HEADER_BYTES};
 use crate::finding::{Invariant, Place, Spot};
@@ -61,6 +62,11 @@ impl Judge<'_> {
     fn row(&mut self, node: &Node<'_>, place: Place, table: &Table, row: &Row) {
         if BOOKKEEPING.iter().any(|prefix| row.key.starts_with(prefix)) {
             self.counts(node, place).bare += 1;
+            if let Some(registered) = registered(row).filter(|_| place == Place::Tables) {
+                let spot = Spot::new(node.name, place, &table.path).offset(row.offset);
+                self.facts
+                    .registered(registered, &spot, &mut self.findings);
+            }
             return;
         }
         let spot = || Spot::new(node.name, place, &table.path).offset(row.offset);
@@ -74,6 +80,9 @@ impl Judge<'_> {
                 .add(Invariant::Open, "row-malformed", spot(), text);
         };
         let spot = || spot().index(index);
+        if place == Place::Tables {
+            self.facts.reached(place, index);
+        }
         let (header, body) = row.value.split_at(VALUE_HEADER_BYTES);
         match header[0] & STATE {
             _ if header[0] & TOMBSTONE != 0 => {
@@ -91,7 +100,7 @@ impl Judge<'_> {
                     header,
                     table: &table.rows,
                 };
-                self.envelope(node, place, body, &binding, spot());
+                let _ = self.envelope(node, place, body, &binding, spot());
             }
             state => {
                 let text = format!("{} has the reserved state {}", shown(&row.key), state >> 1);
