@@ -57,10 +57,12 @@ pub fn report(
     judgement: &Judgement,
 ) -> anyhow::Result<Report> {
     let plan = folder.read_plan().context("the report shows the plan")?;
-    Ok(Report::build(
+    let evidence = folder.read_evidence()?;
+    Ok(Report::build_with(
         info,
         &plan,
         history.events.into_iter(),
         judgement,
+        evidence.as_ref(),
     ))
 }

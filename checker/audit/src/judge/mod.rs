@@ -11,7 +11,7 @@ mod rollout;
 mod sidecars;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -82,7 +82,7 @@ pub fn audit(subject: &Subject) -> Result<Audit, AuditError> {
         judge.persisted(node, sidecar);
     }
     if let Some(past) = past {
-        judge.past(past, &ever);
+        judge.past(past, &ever, &chains);
     }
     for (place, node) in subject.nodes.iter().enumerate() {
         let others = subject.nodes.iter().zip(&rings).enumerate();
@@ -95,6 +95,7 @@ pub fn audit(subject: &Subject) -> Result<Audit, AuditError> {
             ring: &rings[place],
             others,
             disks: node,
+            dropped: BTreeSet::new(),
         });
     }
     if let Some(past) = past {
@@ -144,6 +145,8 @@ struct Node<'a> {
     disks: &'a NodeDisks,
     ring: &'a Keyring,
     others: Vec<(&'a str, &'a Keyring)>,
+    /// Keys that its sidecar had before, and has no more.
+    dropped: BTreeSet<u32>,
 }
 
 /// In how many ways a canary was seen.
@@ -328,6 +331,9 @@ impl<'a> Judge<'a> {
                 });
                 let (key_id, nonce) = (envelope.key_id, envelope.nonce);
                 self.facts.sealed(key_id, nonce, place, &spot);
+                if node.dropped.contains(&key_id) {
+                    self.dropped_key(key_id, spot.clone());
+                }
                 self.nonces.see(&envelope, spot, &mut self.findings);
                 Some(Opened {
                     plain,
@@ -342,6 +348,12 @@ impl<'a> Judge<'a> {
         }
     }
 
+    fn dropped_key(&mut self, key_id: u32, spot: Spot) {
+        let text = format!("key {key_id} is not in this node's sidecar any more, and seals this");
+        self.findings
+            .add(Invariant::Retire, "dropped-key-in-use", spot, text);
+    }
+
     fn stays_shut<B: Binding>(
         &mut self,
         node: &Node<'_>,
@@ -352,11 +364,9 @@ impl<'a> Judge<'a> {
         spot: Spot,
     ) {
         let key_id = envelope.key_id;
-        let dropped = |ring: &&Keyring| ring.keys().any(|(id, _)| id == key_id);
-        if shut == Shut::KeyUnknown && self.ever.as_ref().is_some_and(dropped) {
-            let text = format!("key {key_id} is in no sidecar of this node any more, and seals this");
-            self.findings
-                .add(Invariant::Retire, "dropped-key-in-use", spot.clone(), text);
+        let known = |ring: &&Keyring| ring.keys().any(|(id, _)| id == key_id);
+        if shut == Shut::KeyUnknown && self.ever.as_ref().is_some_and(known) {
+            self.dropped_key(key_id, spot.clone());
         }
         self.diagnosed += 1;
         let (anomaly, text) = if self.diagnosed <= DIAGNOSED_MAX {

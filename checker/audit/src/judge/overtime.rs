@@ -1,7 +1,7 @@
 //! Sidecars over time: what may only grow, what never goes off again, what must be there before
 //! it is acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use keyquake_formats::sidecar::{Sidecar, SidecarError};
@@ -71,6 +71,19 @@ impl Chains {
                 .iter()
                 .map(move |state| (node.as_str(), &state.sidecar))
         })
+    }
+
+    /// The keys that a node's sidecar had before a time, and had no more then.
+    pub(super) fn dropped(&self, node: &str, time_ns: u64) -> BTreeSet<u32> {
+        let chain = self.by_node.get(node).into_iter().flatten();
+        let until: Vec<_> = chain.take_while(|state| state.time_ns <= time_ns).collect();
+        let Some(now) = until.last() else {
+            return BTreeSet::new();
+        };
+        let ever = until.iter().flat_map(|state| state.sidecar.keys.keys());
+        ever.filter(|id| !now.sidecar.keys.contains_key(id))
+            .copied()
+            .collect()
     }
 
     /// Judges all of it.

@@ -1,7 +1,7 @@
 //! What was collected on the way: every copy is looked at as the final disks are, with every key
 //! that there ever was; what is on record is judged over time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub(super) fn every_key(chains: &Chains, kek: Option<&Kek>) -> Keyring {
 
 impl Judge<'_> {
     /// Looks at every copy, oldest first, before the final disks are looked at.
-    pub(super) fn past(&mut self, past: &Past, ring: &Keyring) {
+    pub(super) fn past(&mut self, past: &Past, ring: &Keyring, chains: &Chains) {
         // Their counts are their own: the numbers of nodes are those of the final disks.
         let final_nodes = std::mem::take(&mut self.nodes);
         let (mut before, gaps) = (BTreeMap::new(), std::mem::take(&mut self.gaps));
@@ -53,6 +53,7 @@ impl Judge<'_> {
                 disks: &copy.disks,
                 ring,
                 others: Vec::new(),
+                dropped: chains.dropped(name, copy.time_ns),
             };
             let signature = signature(&copy.disks.data_dir);
             let unchanged = before.get(name) == Some(&signature);
@@ -75,6 +76,7 @@ impl Judge<'_> {
                 disks,
                 ring,
                 others: Vec::new(),
+                dropped: BTreeSet::new(),
             };
             self.past_counts.answers += 1;
             self.file(&node, Place::Answer, &answer.file);
