@@ -148,7 +148,10 @@ mod tests {
             ],
             stats: Default::default(),
         };
-        put(&mut judgement, verdict("ENC-OPEN", Verdict::Valid, "9 of 9"));
+        put(
+            &mut judgement,
+            verdict("ENC-OPEN", Verdict::Valid, "9 of 9"),
+        );
         put(&mut judgement, verdict(NONEMPTY, Verdict::Valid, "99 seen"));
         total(&mut judgement);
         let ids: Vec<_> = judgement.invariants.iter().map(|one| &*one.id).collect();

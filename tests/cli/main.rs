@@ -8,6 +8,7 @@ mod cut_short;
 mod docker;
 mod docs;
 mod encrypted;
+mod evidence;
 mod hands;
 mod moments;
 mod nights;

@@ -144,10 +144,7 @@ fn calls(plan: &Plan, events: &[Event]) -> Vec<CallMade> {
         if !is_armed {
             continue;
         }
-        let answer = events.iter().find_map(|event| match event {
-            Event::Outcome(outcome) if is_answer(outcome, number) => Some(outcome),
-            _ => None,
-        });
+        let answer = answer(events, number);
         let observed = answer.and_then(|answer| answer.observed.parse::<Outcome>().ok());
         let accepted = observed == Some(Outcome::Accepted);
         calls.push(CallMade {
@@ -164,6 +161,20 @@ fn calls(plan: &Plan, events: &[Event]) -> Vec<CallMade> {
         });
     }
     calls
+}
+
+/// What the call of a step came to, where it was set beside what it must.
+fn answer(events: &[Event], number: u32) -> Option<&OutcomeEvent> {
+    events.iter().find_map(|event| match event {
+        Event::Outcome(outcome) if is_answer(outcome, number) => Some(outcome),
+        _ => None,
+    })
+}
+
+/// Whether a call that took its course was accepted: to be refused may be its course too.
+pub fn was_accepted(events: &[Event], number: u32) -> bool {
+    let observed = answer(events, number).map(|answer| answer.observed.parse::<Outcome>());
+    observed.is_none_or(|observed| observed == Ok(Outcome::Accepted))
 }
 
 /// Whether this is what a call itself came to, rather than a node because of it.

@@ -103,7 +103,8 @@ fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
                 let planned = plan.faults.get(number)?;
                 let is_it = |request: &CallRequest| request.call == call;
                 let made = matches!(&planned.details, Details::Admin(request) if is_it(request))
-                    && !was_hit(number);
+                    && !was_hit(number)
+                    && past::was_accepted(events, fault.fault);
                 made.then_some(fault.index)
             }
             _ => None,

@@ -49,8 +49,11 @@ pub(super) struct Facts {
 #[derive(Default)]
 struct NodeFacts {
     node_id: u16,
-    /// The registry on its disk at the last look.
-    registry: BTreeMap<(u32, u16), u16>,
+    /// The last epochs in the registry on its disk, and the index that its state had not passed
+    /// when each was seen first.
+    registry: BTreeMap<(u32, u16), (u16, u64)>,
+    /// The registry at this look.
+    rows: Vec<(Registered, Spot)>,
     /// Where its files ended when a process of it had ended, and under which epochs it had sealed.
     death: Option<Life>,
     now: Life,
@@ -67,6 +70,27 @@ struct Life {
     own: BTreeMap<(u32, u16, Place), (u64, Option<Spot>)>,
 }
 
+impl NodeFacts {
+    /// Last epochs only grow, as the state does. A node that was killed begins again further back.
+    fn compare_registry(&mut self, findings: &mut Findings) {
+        let end = self.now.rows_end.max(self.now.log_end);
+        for (row, spot) in std::mem::take(&mut self.rows) {
+            let slot = (row.key_id, row.node_id);
+            let (last, by) = self.registry.entry(slot).or_insert((row.last_seen, end));
+            if row.last_seen > *last {
+                (*last, *by) = (row.last_seen, end);
+            } else if row.last_seen < *last && self.now.rows_end >= *by {
+                let text = format!(
+                    "the last epoch of writer {:04x} under key {} went back from {last} to {}, though \
+                     nothing before index {by} is missing",
+                    row.node_id, row.key_id, row.last_seen
+                );
+                findings.add(Invariant::Registry, "last-seen-goes-back", spot, text);
+            }
+        }
+    }
+}
+
 impl Facts {
     /// The files of a node are looked at from here on.
     pub(super) fn begin(&mut self, node: &str, node_id: u16) {
@@ -74,6 +98,7 @@ impl Facts {
         let facts = self.nodes.entry(node.to_owned()).or_default();
         facts.node_id = node_id;
         facts.now = Life::default();
+        facts.rows.clear();
     }
 
     fn at(&mut self) -> &mut NodeFacts {
@@ -84,6 +109,7 @@ impl Facts {
     pub(super) fn end(&mut self, down: bool, findings: &mut Findings) {
         let node = self.looking_at.clone();
         let facts = self.at();
+        facts.compare_registry(findings);
         if let Some(death) = &facts.death {
             for ((key_id, epoch, place), (index, spot)) in &facts.now.own {
                 let ended = match place {
@@ -164,19 +190,7 @@ impl Facts {
         }
         known.last_seen = known.last_seen.max(row.last_seen);
         known.first_seen = known.first_seen.min(row.first_seen);
-        let before = self.at().registry.insert(slot, row.last_seen);
-        if let Some(before) = before.filter(|before| *before > row.last_seen) {
-            let text = format!(
-                "the last epoch of {name} went back from {before} to {}",
-                row.last_seen
-            );
-            findings.add(
-                Invariant::Registry,
-                "last-seen-goes-back",
-                spot.clone(),
-                text,
-            );
-        }
+        self.at().rows.push((row, spot.clone()));
     }
 
     /// The payload of a log entry, in the clear.

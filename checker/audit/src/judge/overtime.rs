@@ -112,9 +112,8 @@ impl Chains {
                 .entry(index)
                 .or_insert_with(|| (&state.spot, agreed.clone()));
             if let Some(difference) = expected.difference(&agreed) {
-                let text = format!(
-                    "at applied index {index} its {difference} are others than in {first}"
-                );
+                let text =
+                    format!("at applied index {index} its {difference} are others than in {first}");
                 let spot = state.spot.clone();
                 findings.add(Invariant::Agree, "sidecars-differ", spot, text);
             }
@@ -137,9 +136,8 @@ impl Chains {
             ];
             for (what, index) in cutovers {
                 if index != 0 && index <= first {
-                    let text = format!(
-                        "the {what} cutover is at {index}, and the bootstrap at {first}"
-                    );
+                    let text =
+                        format!("the {what} cutover is at {index}, and the bootstrap at {first}");
                     let spot = state.spot.clone();
                     findings.add(Invariant::Order, "cutover-before-keys", spot, text);
                 }
@@ -280,7 +278,11 @@ fn step(before: &State, after: &State, findings: &mut Findings) {
             add(mono, "cutover-goes-back", text);
         }
     }
-    let kept = was.keys.keys().filter(|id| is.keys.contains_key(id)).count();
+    let kept = was
+        .keys
+        .keys()
+        .filter(|id| is.keys.contains_key(id))
+        .count();
     if kept == 0 && !was.keys.is_empty() && !is.keys.is_empty() {
         let text = format!(
             "all its keys ({:?}) were replaced by others ({:?})",
@@ -308,6 +310,8 @@ fn step(before: &State, after: &State, findings: &mut Findings) {
 impl Past {
     /// Whether somebody had tampered with a node by then.
     pub(crate) fn is_tampered(&self, node: &str, time_ns: u64) -> bool {
-        self.tampered.get(node).is_some_and(|since| time_ns >= *since)
+        self.tampered
+            .get(node)
+            .is_some_and(|since| time_ns >= *since)
     }
 }

@@ -231,7 +231,11 @@ impl Judge<'_> {
     pub(super) fn past_counts(&self, past: Option<&Past>, chains: &Chains) -> Option<PastCounts> {
         let past = past?;
         Some(PastCounts {
-            sidecars: chains.by_node.values().map(|chain| chain.len() as u64).sum(),
+            sidecars: chains
+                .by_node
+                .values()
+                .map(|chain| chain.len() as u64)
+                .sum(),
             processes: past.loads.len() as u64,
             key_entries: self.facts.entries.len() as u64,
             registry_rows: self.facts.registered.len() as u64,

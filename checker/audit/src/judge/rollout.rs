@@ -130,12 +130,8 @@ impl Judge<'_> {
                     leader.unwrap_or_default(),
                     one.term
                 );
-                self.findings.add(
-                    Invariant::RolStartupRotate,
-                    "follower-rotated",
-                    spot,
-                    text,
-                );
+                self.findings
+                    .add(Invariant::RolStartupRotate, "follower-rotated", spot, text);
             } else if *times > 1 + spare {
                 let text = format!(
                     "{:04x} rotated {times} times in its leadership of term {}, and no call asked for it",

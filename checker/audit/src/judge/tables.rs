@@ -64,8 +64,7 @@ impl Judge<'_> {
             self.counts(node, place).bare += 1;
             if let Some(registered) = registered(row).filter(|_| place == Place::Tables) {
                 let spot = Spot::new(node.name, place, &table.path).offset(row.offset);
-                self.facts
-                    .registered(registered, &spot, &mut self.findings);
+                self.facts.registered(registered, &spot, &mut self.findings);
             }
             return;
         }

@@ -3,5 +3,6 @@
 
 mod clean;
 mod fixture;
+mod past;
 mod scan;
 mod tampered;

@@ -95,6 +95,10 @@ impl Collector {
                 Why::End => "the end".to_owned(),
             });
             match why {
+                // One that is up again says nothing of how the one before ended.
+                Why::Down(node) if self.shared.cluster.status(node).is_up() => {
+                    drop(order.why.pop());
+                }
                 Why::Down(node) => order.nodes.push(node),
                 Why::Finding(_) if self.findings >= FINDINGS_MAX => drop(order.why.pop()),
                 Why::Finding(_) => {

@@ -149,7 +149,9 @@ mod tests {
         );
         assert_eq!(fs::read(to.join("1/below/grows")).unwrap(), b"01234");
         assert_eq!(fs::read(to.join("2/below/grows")).unwrap(), b"01234567");
-        copier.folder(&dir.path().join("none"), &to.join("3")).unwrap();
+        copier
+            .folder(&dir.path().join("none"), &to.join("3"))
+            .unwrap();
         assert!(to.join("3").is_dir());
     }
 

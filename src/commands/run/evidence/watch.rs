@@ -129,14 +129,7 @@ fn sidecar(shared: &Shared, node: &mut Watched) {
     // Read before the file is looked at: what is seen then was there at this time or later.
     let now = shared.now_ns();
     let about = std::fs::metadata(&node.sidecar).ok();
-    let version = about.map(|about| {
-        (
-            about.ino(),
-            about.mtime(),
-            about.mtime_nsec(),
-            about.len(),
-        )
-    });
+    let version = about.map(|about| (about.ino(), about.mtime(), about.mtime_nsec(), about.len()));
     if node.version == Some(version) || (node.version.is_none() && version.is_none()) {
         node.looked_ns = now;
         return;

@@ -21,10 +21,7 @@ impl Asking {
         );
         let sidecar = sidecar.ok().and_then(bytes);
         let capability = capability.ok().and_then(bytes);
-        let answers = [
-            ("GetSidecarState", sidecar),
-            ("GetCapability", capability),
-        ];
+        let answers = [("GetSidecarState", sidecar), ("GetCapability", capability)];
         let given = answers
             .into_iter()
             .filter_map(|(question, answer)| Some((question, answer?)));
