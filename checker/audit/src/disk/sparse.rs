@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -41,6 +41,24 @@ pub(crate) fn data(file: &File) -> io::Result<Vec<Range<u64>>> {
         at = end.max(start + 1);
     }
     Ok(ranges)
+}
+
+/// The bytes of all files below a folder, without holes.
+///
+/// # Errors
+/// What the disk said.
+pub(crate) fn bytes_below(folder: &Path) -> io::Result<u64> {
+    const BLOCK_BYTES: u64 = 512;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        bytes += match about.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => about.blocks() * BLOCK_BYTES,
+        };
+    }
+    Ok(bytes)
 }
 
 /// Copies a file to where none is, its holes left out; gives the bytes that were copied. One that

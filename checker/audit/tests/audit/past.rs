@@ -112,30 +112,30 @@ fn states(disks: &Disks, all: &[Value]) -> Vec<SidecarSeen> {
 
 #[test]
 fn what_a_sidecar_says_only_goes_forward() {
-    type Change = fn(&mut Value, &Disks);
+    type Change = fn(&mut Value);
     let changes: [(Change, Invariant, &str); 9] = [
         (
-            |s, _| s["raft_applied_index"] = json!(60),
+            |s| s["raft_applied_index"] = json!(60),
             Invariant::SidecarMono,
             "applied-index-goes-back",
         ),
         (
-            |s, _| s["storage_envelope_active"] = json!(false),
+            |s| s["storage_envelope_active"] = json!(false),
             Invariant::OneWay,
             "phase-1-off",
         ),
         (
-            |s, _| s["raft_envelope_cutover_index"] = json!(0),
+            |s| s["raft_envelope_cutover_index"] = json!(0),
             Invariant::OneWay,
             "cutover-off",
         ),
         (
-            |s, _| s["raft_envelope_cutover_index"] = json!(RAFT_CUTOVER + 5),
+            |s| s["raft_envelope_cutover_index"] = json!(RAFT_CUTOVER + 5),
             Invariant::RolIdempotent,
             "cutover-moved",
         ),
         (
-            |s, _| {
+            |s| {
                 let keys = s["keys"].as_object_mut().unwrap();
                 keys.remove(&OLD_KEY.to_string());
             },
@@ -143,12 +143,12 @@ fn what_a_sidecar_says_only_goes_forward() {
             "key-gone",
         ),
         (
-            |s, _| s["keys"][OLD_KEY.to_string()]["local_epoch"] = json!(EPOCH - 1),
+            |s| s["keys"][OLD_KEY.to_string()]["local_epoch"] = json!(EPOCH - 1),
             Invariant::SidecarMono,
             "epoch-goes-back",
         ),
         (
-            |s, _| {
+            |s| {
                 let keys = s["keys"].as_object_mut().unwrap();
                 let old = std::mem::take(keys);
                 let moved = |(id, key): (String, Value)| (format!("1{id}"), key);
@@ -159,7 +159,7 @@ fn what_a_sidecar_says_only_goes_forward() {
             "keys-replaced",
         ),
         (
-            |s, _| {
+            |s| {
                 s["raft_applied_index"] = json!(70);
                 s["active"]["storage"] = json!(OLD_KEY);
             },
@@ -167,17 +167,17 @@ fn what_a_sidecar_says_only_goes_forward() {
             "sidecars-differ",
         ),
         (
-            |s, _| *s = json!({"version": 2}),
+            |s| *s = json!({"version": 2}),
             Invariant::SidecarDurable,
             "sidecar-not-whole",
         ),
     ];
+    let disks = registered();
     for (change, invariant, anomaly) in changes {
-        let disks = registered();
         let before = sidecar(&disks);
         let mut after = before.clone();
         after["raft_applied_index"] = json!(71);
-        change(&mut after, &disks);
+        change(&mut after);
         let mut past = past();
         past.sidecars = states(&disks, &[before, after]);
         let audit = audited(&disks, past.clone());
@@ -229,13 +229,13 @@ fn a_life_without_a_fault_is_valid_and_what_was_lost_is_said() {
 #[test]
 fn what_is_acknowledged_is_in_some_sidecar_by_then() {
     // The state of index 71 was seen at 2 s, and was seen not to be there at 1.99 s.
+    let disks = registered();
     for (answered_ms, verdict) in [
         (1_000, Verdict::Violated),
         (1_989, Verdict::Violated),
         (1_995, Verdict::Valid),
         (2_500, Verdict::Valid),
     ] {
-        let disks = registered();
         let before = sidecar(&disks);
         let mut after = before.clone();
         after["raft_applied_index"] = json!(71);
