@@ -26,6 +26,10 @@ pub const INVARIANTS: &[Invariant] = &[
         meaning: "every acknowledged write is still there after all faults are healed",
     },
     Invariant {
+        id: "CONV",
+        meaning: "all replicas have the same state at the end, as far as they have applied the log",
+    },
+    Invariant {
         id: "AVAIL",
         meaning: "once a fault is healed, operations succeed again within the recovery bound",
     },

@@ -12,6 +12,9 @@ const KEPT_MAX: usize = 20;
 /// The invariants that disks can break, by their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Invariant {
+    /// Replicas that have applied the same log have the same state.
+    #[serde(rename = "CONV")]
+    Converged,
     /// Nothing written after a cutover stands in the clear where it must not.
     #[serde(rename = "ENC-PLAIN")]
     Plain,
@@ -78,6 +81,7 @@ impl Invariant {
     /// The id, as everywhere in the suite.
     pub fn id(self) -> &'static str {
         match self {
+            Invariant::Converged => "CONV",
             Invariant::Plain => "ENC-PLAIN",
             Invariant::Nonce => "ENC-NONCE",
             Invariant::NonceForm => "ENC-NONCE-FORM",

@@ -12,7 +12,8 @@ use crate::report::{Audit, Audited, CanaryCounts, Counts};
 const SEEN_PERCENT_MIN: u64 = 99;
 
 impl Judge<'_> {
-    pub(super) fn conclude(self, chains: &Chains) -> Audit {
+    pub(super) fn conclude(mut self, chains: &Chains) -> Audit {
+        let converged = self.replicas.compare(&mut self.findings);
         let canaries = self.subject.canaries.as_ref().map(|_| self.canary_counts());
         let mut audit = Audit {
             verdict: Verdict::Inconclusive,
@@ -24,7 +25,7 @@ impl Judge<'_> {
             canaries,
             past: self.past_counts(self.subject.past.as_ref(), chains),
         };
-        audit.invariants = self.verdicts(&audit);
+        audit.invariants = self.verdicts(&audit, converged);
         if let Some(past) = &self.subject.past {
             let over_time = self.past_verdicts(past, chains);
             // What the final disks say of the same invariant is among its findings.
@@ -60,7 +61,7 @@ impl Judge<'_> {
     }
 
     /// An invariant about something that these disks never saw is left out.
-    fn verdicts(&self, audit: &Audit) -> Vec<Audited> {
+    fn verdicts(&self, audit: &Audit, converged: Result<String, String>) -> Vec<Audited> {
         let totals = [Place::Tables, Place::Log, Place::Snapshots].map(|place| audit.total(place));
         let envelopes: u64 = totals.iter().map(|counts| counts.envelopes).sum();
         let opened: u64 = totals.iter().map(|counts| counts.opened).sum();
@@ -73,6 +74,7 @@ impl Judge<'_> {
                 all.push(audited);
             }
         };
+        judge(Invariant::Converged, self.replicas.several(), converged);
         judge(
             Invariant::Plain,
             sealing || self.may_not_stand(),

@@ -7,6 +7,7 @@ mod log;
 mod nonces;
 mod overtime;
 mod past;
+mod replicas;
 mod rollout;
 mod sidecars;
 mod tables;
@@ -35,6 +36,7 @@ use diagnose::Binding;
 use facts::Facts;
 use nonces::Nonces;
 use overtime::Chains;
+use replicas::Replicas;
 use sidecars::ClusterState;
 
 /// After this many envelopes that do not open, why is not looked for any more.
@@ -169,6 +171,7 @@ struct Judge<'a> {
     findings: Findings,
     gaps: Vec<String>,
     nonces: Nonces,
+    replicas: Replicas,
     nodes: Vec<NodeAudit>,
     scanned: Scanned,
     sightings: Vec<Sighting>,
@@ -226,6 +229,7 @@ impl<'a> Judge<'a> {
             findings,
             gaps,
             nonces,
+            replicas: Replicas::default(),
             nodes: Vec::new(),
             scanned: Scanned::default(),
             sightings: vec![
@@ -269,6 +273,7 @@ impl<'a> Judge<'a> {
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));
         }
+        self.replicas.see(node, &found);
         for table in &found.tables {
             self.table(node, Place::Tables, table);
         }

@@ -8,14 +8,14 @@ use crate::judge::diagnose::{Binding, RowBinding};
 use crate::judge::{Judge, Node};
 
 /// Rows that begin so are the store's bookkeeping: no timestamp, always in the clear.
-const BOOKKEEPING: [&[u8]; 2] = [b"_meta_", b"!encryption|"];
+pub(super) const BOOKKEEPING: [&[u8]; 2] = [b"_meta_", b"!encryption|"];
 /// Bytes of a row's key behind the user's: the inverted commit timestamp.
-const STAMP_BYTES: usize = 8;
+pub(super) const STAMP_BYTES: usize = 8;
 const TOMBSTONE: u8 = 0x01;
 /// Two bits of the flags say what the body is.
-const STATE: u8 = 0x06;
-const CLEAR: u8 = 0x00;
-const ENVELOPED: u8 = 0x02;
+pub(super) const STATE: u8 = 0x06;
+pub(super) const CLEAR: u8 = 0x00;
+pub(super) const ENVELOPED: u8 = 0x02;
 
 impl Row {
     /// The log index of the write that made it: the reference store's commit timestamp.
@@ -147,6 +147,10 @@ fn opens_if_marked(node: &Node<'_>, row: &Row) -> bool {
 
 /// A row's user key, for a person.
 fn shown(key: &[u8]) -> String {
-    let user = &key[..key.len().saturating_sub(STAMP_BYTES)];
-    format!("{:?}", String::from_utf8_lossy(user))
+    shown_user(&key[..key.len().saturating_sub(STAMP_BYTES)])
+}
+
+/// A user key, for a person.
+pub(super) fn shown_user(key: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(key))
 }

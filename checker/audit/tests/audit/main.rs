@@ -4,5 +4,6 @@
 mod clean;
 mod fixture;
 mod past;
+mod replicas;
 mod scan;
 mod tampered;

@@ -344,6 +344,8 @@ fn who_seals_has_its_row_and_rows_do_not_go_back() {
                 let sealed = disks.sealed_row(index, &row, nonce(NODE_IDS[0], EPOCH, 500));
                 if name == "n1" {
                     rows.insert(row, sealed).unwrap();
+                    rows.insert("_meta_applied_index", index.to_le_bytes())
+                        .unwrap();
                 }
             });
         }
