@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::admin::words::AdminArgs;
 use crate::commands::audit::words::AuditArgs;
+use crate::commands::matrix::words::MatrixArgs;
 use crate::plan::{Encryption, RuntimeName};
 use crate::wiring::Given;
 
@@ -37,6 +38,8 @@ pub enum Command {
     Faults(CatalogueArgs),
     /// List the seeded bugs of the reference store
     Bugs(CatalogueArgs),
+    /// Run every seeded bug under the plans that have to show it
+    Matrix(MatrixArgs),
     /// List the invariants that a run is judged by
     Invariants(CatalogueArgs),
     /// Turn the keys of a running cluster by hand

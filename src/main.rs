@@ -4,6 +4,7 @@
 //! Nothing here may start a thread before `enter_own_network` was called: the
 //! kernel lets only a single-threaded process make a user namespace.
 
+mod auditing;
 mod cli;
 mod commands;
 mod exit;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     let cli = Cli::parse();
-    if !matches!(cli.command, Command::Run(_)) {
+    if !matches!(cli.command, Command::Run(_) | Command::Matrix(_)) {
         end_with_the_reader();
     }
     let outcome = match cli.command {
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => commands::catalogue::faults(args),
         Command::Bugs(args) => commands::catalogue::bugs(args),
         Command::Invariants(args) => commands::catalogue::invariants(args),
+        Command::Matrix(args) => commands::matrix::matrix(args),
         Command::Admin(args) => commands::admin::admin(args),
         // Only for the help text: both were taken above.
         Command::Node | Command::Agent => {
@@ -65,8 +67,8 @@ fn release_of_name(program: OsString) -> Option<OsString> {
     Some(format!("--release={release}").into())
 }
 
-/// Lets `keyquake bugs | head` end in silence, as other programs do. A run goes on instead: it
-/// has a cluster to take down.
+/// Lets `keyquake bugs | head` end in silence, as other programs do. A run goes on instead, and a
+/// matrix of them: it has a cluster to take down.
 fn end_with_the_reader() {
     use nix::sys::signal::{SigHandler, Signal, signal};
     // SAFETY: the default action runs no code of this process.

@@ -1,5 +1,7 @@
 //! A cluster: nodes, the network between them, and the journal of both.
 
+mod freeze;
+
 use std::sync::Arc;
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use crate::network::{Capabilities, LinkRule, Network, NetworkError};
 use crate::runtime::{Running, Runtime, RuntimeError, ThreadCensus};
 use crate::spec::NodeSpec;
 use crate::status::{Ending, NodeStatus};
+
+pub use freeze::Frozen;
 
 /// What went wrong with a cluster.
 #[derive(Debug, thiserror::Error)]

@@ -26,7 +26,7 @@ mod spec;
 mod status;
 
 pub use cgroup::{Allowance, CgroupError, Groups};
-pub use cluster::{Cluster, ClusterError};
+pub use cluster::{Cluster, ClusterError, Frozen};
 pub use disk::{Disk, DiskError, Disks, Full, OnDisk};
 pub use matrix::Matrix;
 pub use network::{

@@ -45,7 +45,7 @@ bugs! {
     LeaderHesitates "leader-hesitates" breaks "AVAIL":
         "a leader elected in any but the first term takes no writes for 60 seconds",
     RefusedYetApplied "refused-yet-applied" breaks "ERR":
-        "one write in 100 is proposed and yet answered with `not leader`",
+        "one write in 100 is proposed and yet answered with `write conflict`",
     CleartextValues "cleartext-values" breaks "ENC-PLAIN":
         "after phase 1, one value in 20 is stored in the clear",
     ValueInTemporary "value-in-temporary" breaks "ENC-PLAIN":

@@ -26,6 +26,10 @@ pub const INVARIANTS: &[Invariant] = &[
         meaning: "every acknowledged write is still there after all faults are healed",
     },
     Invariant {
+        id: "CONV",
+        meaning: "all replicas have the same state at the end, as far as they have applied the log",
+    },
+    Invariant {
         id: "AVAIL",
         meaning: "once a fault is healed, operations succeed again within the recovery bound",
     },
@@ -80,6 +84,62 @@ pub const INVARIANTS: &[Invariant] = &[
     Invariant {
         id: "ROL-DOWNGRADE",
         meaning: "an unsafe downgrade is refused by the store or reported here",
+    },
+    Invariant {
+        id: "ENC-PLAIN",
+        meaning: "no value written after a cutover stands in the clear where it reaches, in any byte of any file",
+    },
+    Invariant {
+        id: "ENC-NONCE",
+        meaning: "no key and nonce seal two different things, on all nodes and at all times that were looked at",
+    },
+    Invariant {
+        id: "ENC-NONCE-FORM",
+        meaning: "every nonce is of its writer's id, an epoch that was persisted, and a count",
+    },
+    Invariant {
+        id: "ENC-OPEN",
+        meaning: "every envelope opens with the key that it names and the binding of its place",
+    },
+    Invariant {
+        id: "ENC-BOUNDARY",
+        meaning: "entries of the log are envelopes above the cutover and only there, and all agree on it",
+    },
+    Invariant {
+        id: "ENC-ORDER",
+        meaning: "keys come before what is done with them, and a second bootstrap never replaces them",
+    },
+    Invariant {
+        id: "ENC-AGREE",
+        meaning: "sidecars of the same applied index say the same, whenever that was",
+    },
+    Invariant {
+        id: "ENC-SIDECAR-DURABLE",
+        meaning: "an acknowledged change of keys is in a sidecar by then, and a sidecar is always whole",
+    },
+    Invariant {
+        id: "ENC-SIDECAR-MONO",
+        meaning: "what a sidecar says never goes back",
+    },
+    Invariant {
+        id: "ENC-EPOCH",
+        meaning: "a process seals under an epoch above those of earlier ones, and registers it",
+    },
+    Invariant {
+        id: "ENC-REGISTRY",
+        meaning: "the registry has one writer per row, of every member that seals, and its epochs only grow",
+    },
+    Invariant {
+        id: "ENC-KEYS-SECRET",
+        meaning: "no bare key stands in any file, log or answer",
+    },
+    Invariant {
+        id: "ENC-RETIRE",
+        meaning: "no key is dropped while something is sealed under it",
+    },
+    Invariant {
+        id: "ENC-ONEWAY",
+        meaning: "once on, no phase goes off again",
     },
     Invariant {
         id: "SELF-HISTORY",

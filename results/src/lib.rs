@@ -4,11 +4,15 @@
 //! the files inside. [`Report`] turns a history and its judgement into what
 //! people read: a page, a JUnit file, a few lines for the terminal.
 
+mod evidence;
 mod invariants;
 mod report;
 mod run_info;
 mod store;
 
+pub use evidence::{
+    Collection, EVIDENCE_FORMAT, EvidenceIndex, Load, NodeAnswer, NodeCopy, SidecarState,
+};
 pub use invariants::{INVARIANTS, Invariant, meaning};
 pub use report::{Report, Summary};
 pub use run_info::{

@@ -10,9 +10,8 @@ use crate::cli::CheckArgs;
 use crate::exit::{Done, Failure, input};
 use crate::judging::History;
 use crate::plan::Plan;
-use crate::wiring;
 
-/// Judges a run's history, or a history file on its own. Writes nothing.
+/// Judges a run's history and disks, or a history file on its own. Writes nothing.
 pub fn check(args: CheckArgs) -> Result<Done, Failure> {
     let path = Path::new(&args.subject);
     let judgement = if path.is_file() {
@@ -39,5 +38,5 @@ fn judge_run(folder: &RunFolder) -> Result<Judgement, Failure> {
     let plan = Plan::parse(&plan)
         .map_err(|error| input(anyhow!("{}: {error:#}", folder.plan().display())))?;
     let history = History::read(&folder.history()).map_err(Failure::Input)?;
-    Ok(history.judge(&wiring::expectations(&plan)))
+    Ok(history.judge_run(folder, &plan).0)
 }

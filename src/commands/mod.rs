@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod check;
 pub mod heal;
 pub mod list;
+pub mod matrix;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -8,7 +8,6 @@ use crate::cli::ReportArgs;
 use crate::exit::{Done, Failure, input};
 use crate::judging::{self, History};
 use crate::plan::Plan;
-use crate::wiring;
 
 /// Judges the run again and writes `verdict.json`, `junit.xml` and `report.html`.
 pub fn report(args: ReportArgs) -> Result<Done, Failure> {
@@ -19,7 +18,10 @@ pub fn report(args: ReportArgs) -> Result<Done, Failure> {
     let plan = Plan::parse(&folder.read_plan().map_err(input)?)
         .map_err(|error| input(anyhow!("{}: {error:#}", folder.plan().display())))?;
     let history = History::read(&folder.history()).map_err(Failure::Input)?;
-    let judgement = history.judge(&wiring::expectations(&plan));
+    let (judgement, audit) = history.judge_run(&folder, &plan);
+    if let Some(audit) = audit {
+        folder.write_audit(&audit)?;
+    }
     let report = judging::report(&folder, &info, history, &judgement)?;
     folder.write_verdict(&judgement)?;
     let page = folder.write_report(&report)?;

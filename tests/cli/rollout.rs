@@ -24,7 +24,7 @@ const ROWS: [(&str, &[(&str, &str)]); 22] = [
         &[
             ("6a-skips", "ROL-HALT"),
             ("halt-advances", "ROL-HALT"),
-            ("halted-serves", "LIN"),
+            ("halted-serves", "ROL-HALT"),
         ],
     ),
     ("6a-halts-again", &[("halt-advances", "ROL-HALT")]),
@@ -49,8 +49,9 @@ const ROWS: [(&str, &[(&str, &str)]); 22] = [
     (
         "barrier-under-load",
         &[
-            ("barrier-loses-write", "LIN"),
-            ("barrier-stays-shut", "AVAIL"),
+            ("barrier-loses-write", "ROL-BARRIER"),
+            ("barrier-doubles-write", "ROL-BARRIER"),
+            ("barrier-stays-shut", "ROL-BARRIER"),
         ],
     ),
     ("guard-no-flag", &[("starts-without-flag", "ROL-REFUSE")]),

@@ -9,9 +9,12 @@ use serde::Serialize;
 /// Of one kind of finding under one invariant, this many are kept whole; all are counted.
 const KEPT_MAX: usize = 20;
 
-/// The invariants that disks alone can break, by their ids.
+/// The invariants that disks can break, by their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Invariant {
+    /// Replicas that have applied the same log have the same state.
+    #[serde(rename = "CONV")]
+    Converged,
     /// Nothing written after a cutover stands in the clear where it must not.
     #[serde(rename = "ENC-PLAIN")]
     Plain,
@@ -36,6 +39,39 @@ pub enum Invariant {
     /// No bare key stands anywhere.
     #[serde(rename = "ENC-KEYS-SECRET")]
     KeysSecret,
+    /// Keys come before what is done with them, and are never replaced.
+    #[serde(rename = "ENC-ORDER")]
+    Order,
+    /// What a sidecar says never goes back.
+    #[serde(rename = "ENC-SIDECAR-MONO")]
+    SidecarMono,
+    /// Every process seals under an epoch of its own, which is registered.
+    #[serde(rename = "ENC-EPOCH")]
+    Epoch,
+    /// The writer registry has one writer per row, and its epochs only grow.
+    #[serde(rename = "ENC-REGISTRY")]
+    Registry,
+    /// No key is dropped while something is sealed under it.
+    #[serde(rename = "ENC-RETIRE")]
+    Retire,
+    /// Once on, no phase goes off.
+    #[serde(rename = "ENC-ONEWAY")]
+    OneWay,
+    /// What was refused is in no log.
+    #[serde(rename = "ROL-GATE")]
+    RolGate,
+    /// A cluster of 6A nodes commits no change of keys.
+    #[serde(rename = "ROL-6A-INERT")]
+    RolInert,
+    /// A cutover that is repeated stays where it is.
+    #[serde(rename = "ROL-IDEMPOTENT")]
+    RolIdempotent,
+    /// Starts rotate once for each leadership, and only leaders'.
+    #[serde(rename = "ROL-STARTUP-ROTATE")]
+    RolStartupRotate,
+    /// No write is proposed twice behind the barrier.
+    #[serde(rename = "ROL-BARRIER")]
+    RolBarrier,
     /// The audit saw enough for its word to mean something.
     #[serde(rename = "SELF-NONEMPTY")]
     SelfNonempty,
@@ -45,6 +81,7 @@ impl Invariant {
     /// The id, as everywhere in the suite.
     pub fn id(self) -> &'static str {
         match self {
+            Invariant::Converged => "CONV",
             Invariant::Plain => "ENC-PLAIN",
             Invariant::Nonce => "ENC-NONCE",
             Invariant::NonceForm => "ENC-NONCE-FORM",
@@ -53,6 +90,17 @@ impl Invariant {
             Invariant::Agree => "ENC-AGREE",
             Invariant::SidecarDurable => "ENC-SIDECAR-DURABLE",
             Invariant::KeysSecret => "ENC-KEYS-SECRET",
+            Invariant::Order => "ENC-ORDER",
+            Invariant::SidecarMono => "ENC-SIDECAR-MONO",
+            Invariant::Epoch => "ENC-EPOCH",
+            Invariant::Registry => "ENC-REGISTRY",
+            Invariant::Retire => "ENC-RETIRE",
+            Invariant::OneWay => "ENC-ONEWAY",
+            Invariant::RolGate => "ROL-GATE",
+            Invariant::RolInert => "ROL-6A-INERT",
+            Invariant::RolIdempotent => "ROL-IDEMPOTENT",
+            Invariant::RolStartupRotate => "ROL-STARTUP-ROTATE",
+            Invariant::RolBarrier => "ROL-BARRIER",
             Invariant::SelfNonempty => "SELF-NONEMPTY",
         }
     }
@@ -72,6 +120,8 @@ pub enum Place {
     Sidecar,
     /// What a node said while it ran.
     ProcessLog,
+    /// What a node answered to a question of the administration.
+    Answer,
     /// Anything else under a data directory.
     Other,
 }
@@ -96,6 +146,7 @@ impl fmt::Display for Place {
             Place::Snapshots => "snapshots",
             Place::Sidecar => "sidecar",
             Place::ProcessLog => "process-log",
+            Place::Answer => "answer",
             Place::Other => "other",
         })
     }

@@ -43,8 +43,18 @@ impl Keyring {
     /// Every key of the sidecar that opens, and the ids of those that don't.
     pub(crate) fn of(sidecar: &Sidecar, kek: &Kek) -> (Keyring, Vec<u32>) {
         let mut ring = Keyring::default();
+        let shut = ring.add(sidecar, kek);
+        (ring, shut)
+    }
+
+    /// Adds the keys of a sidecar whose ids are not known yet; gives the ids of those that don't
+    /// open.
+    pub(crate) fn add(&mut self, sidecar: &Sidecar, kek: &Kek) -> Vec<u32> {
         let mut shut = Vec::new();
         for (id, key) in &sidecar.keys {
+            if self.keys.contains_key(id) {
+                continue;
+            }
             match kek.unwrap(&key.wrapped) {
                 Ok(dek) => {
                     let cipher = Aes256Gcm::new(&(*dek.expose()).into());
@@ -55,12 +65,12 @@ impl Keyring {
                         dek,
                         cipher,
                     };
-                    ring.keys.insert(*id, key);
+                    self.keys.insert(*id, key);
                 }
                 Err(_) => shut.push(*id),
             }
         }
-        (ring, shut)
+        shut
     }
 
     /// Every key, by id.

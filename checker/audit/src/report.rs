@@ -78,6 +78,27 @@ pub struct Scanned {
     pub bytes: u64,
 }
 
+/// What was looked at of what was collected on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PastCounts {
+    /// Copies of a node's files.
+    pub copies: u64,
+    /// Envelopes seen in them, each as often as it was seen.
+    pub envelopes: u64,
+    /// Of these: opened.
+    pub opened: u64,
+    /// States of sidecars.
+    pub sidecars: u64,
+    /// Answers of nodes.
+    pub answers: u64,
+    /// Processes of nodes.
+    pub processes: u64,
+    /// Different encryption entries in logs.
+    pub key_entries: u64,
+    /// Different rows of the registry.
+    pub registry_rows: u64,
+}
+
 /// The verdict on one invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Audited {
@@ -110,6 +131,8 @@ pub struct Audit {
     pub scanned: Scanned,
     /// What could not be looked at, and why.
     pub gaps: Vec<String>,
+    /// What was collected on the way; `None` if nothing was.
+    pub past: Option<PastCounts>,
 }
 
 impl Audit {
@@ -165,6 +188,13 @@ impl fmt::Display for Audit {
             "scanned: {} files, {} bytes; {} nonces",
             self.scanned.files, self.scanned.bytes, self.nonces
         )?;
+        if let Some(past) = &self.past {
+            writeln!(
+                f,
+                "on the way: {} copies of disks with {} envelopes, {} sidecars, {} answers, {} processes",
+                past.copies, past.envelopes, past.sidecars, past.answers, past.processes
+            )?;
+        }
         for gap in &self.gaps {
             writeln!(f, "not looked at: {gap}")?;
         }

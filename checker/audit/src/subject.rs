@@ -7,6 +7,7 @@ use keyquake_formats::keys::KeyError;
 use thiserror::Error;
 
 use crate::canaries::Canaries;
+use crate::past::Past;
 
 /// One node's files.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Subject {
     pub answered: Answered,
     /// What was written; `None` if that is not known.
     pub canaries: Option<Canaries>,
+    /// What was collected while the cluster ran; `None` if nothing was.
+    pub past: Option<Past>,
 }
 
 /// Why an audit could not be made at all.

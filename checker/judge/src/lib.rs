@@ -7,6 +7,7 @@
 //! look at is inconclusive, never valid.
 
 mod availability;
+mod consequences;
 mod definite_errors;
 mod durability;
 mod expectations;
@@ -25,6 +26,7 @@ use elle_rs::history::file::TornTail;
 
 pub use expectations::Expectations;
 pub use judgement::{FaultStats, InvariantVerdict, Judgement, Stats, Verdict, WorkloadStats};
+pub use rollout::is_unmet;
 
 use run::Run;
 
@@ -32,7 +34,7 @@ use run::Run;
 pub fn judge(events: &[Event], torn: Option<&TornTail>, expectations: &Expectations) -> Judgement {
     let stats = stats::stats(events, torn, expectations);
     let run = Run::new(events, &stats);
-    let invariants: Vec<InvariantVerdict> = [
+    let mut invariants: Vec<InvariantVerdict> = [
         linearizability::judge(&run),
         isolation::judge(&run),
         durability::judge(&run),
@@ -45,6 +47,7 @@ pub fn judge(events: &[Event], torn: Option<&TornTail>, expectations: &Expectati
     .chain(rollout::judge(&run))
     .chain([wellformed::judge(&run), nonempty::judge(&run, expectations)])
     .collect();
+    consequences::add(&run, &mut invariants);
     Judgement {
         // In the order of `Verdict`: violated outweighs inconclusive outweighs valid.
         verdict: invariants

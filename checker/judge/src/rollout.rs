@@ -93,6 +93,11 @@ impl Tally {
     }
 }
 
+/// Whether what came of a step is other than it may be.
+pub fn is_unmet(event: &OutcomeEvent) -> bool {
+    meets(event) == Some(false)
+}
+
 /// Whether it came to what it may; `None` where what came of it is not known.
 fn meets(event: &OutcomeEvent) -> Option<bool> {
     let expected: Result<Vec<Outcome>, _> =

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             ),
             ("start_kill_stop_restart", nodes::lifecycle),
             ("an_end_by_itself_is_noticed_and_logged", nodes::own_end),
+            ("a_node_is_held_still", nodes::frozen),
             ("a_pause_stops_every_thread", nodes::pause),
             ("a_node_s_children_end_with_it", nodes::children),
             ("loopback_says_what_it_costs", errors::loopback),

@@ -251,3 +251,40 @@ pub fn children() {
 pub fn sleeper(dir: &std::path::Path, kind: &NetworkKind) -> keyquake_cluster::NodeSpec {
     spec(dir, kind, 0, launch_shell(SLEEP))
 }
+
+pub fn frozen() {
+    let kind = loopback();
+    block_on(async {
+        let count = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.01; done";
+        let fixture = Fixture::new(&kind, 2, launch_shell(count)).await;
+        let cluster = &fixture.cluster;
+        let still = cluster.freeze(0).await.unwrap();
+        assert_eq!(still.found(), (NodeStatus::NeverStarted, false));
+        cluster.thaw(still).await.unwrap();
+
+        cluster.start(0).await.unwrap();
+        until("it counts", || fixture.log(0).contains("out 3\n")).await;
+        let held = cluster.freeze(0).await.unwrap();
+        assert!(matches!(held.found(), (NodeStatus::Running { .. }, true)));
+        assert!(cluster.census(0).unwrap().is_all_stopped());
+        // Nobody else gets at it meanwhile.
+        let kill = cluster.kill(0);
+        let killed = tokio::time::timeout(Duration::from_millis(200), kill).await;
+        assert!(killed.is_err(), "it was killed while it was held");
+        cluster.thaw(held).await.unwrap();
+        assert!(matches!(cluster.status(0), NodeStatus::Running { .. }));
+
+        // What a fault has paused stays so.
+        cluster.pause(0).await.unwrap();
+        let held = cluster.freeze(0).await.unwrap();
+        assert!(matches!(held.found(), (NodeStatus::Paused { .. }, false)));
+        cluster.thaw(held).await.unwrap();
+        assert!(matches!(cluster.status(0), NodeStatus::Paused { .. }));
+        cluster.resume(0).await.unwrap();
+        cluster.kill(0).await.unwrap();
+        let held = cluster.freeze(0).await.unwrap();
+        assert!(matches!(held.found(), (NodeStatus::Exited(_), false)));
+        cluster.thaw(held).await.unwrap();
+        fixture.end().await;
+    });
+}

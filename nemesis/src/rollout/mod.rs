@@ -164,6 +164,12 @@ impl Rollout {
                 _ => None,
             };
             must.outcomes = starts.unwrap_or(&plan.outcomes).clone();
+            // Whoever wants a start refused is about a guard, also where the model knows of none.
+            let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(_));
+            let is_start = matches!(step, Step::Start { .. });
+            if is_start && must.invariant == RESTART && must.outcomes.iter().all(refused) {
+                must.invariant = "ROL-REFUSE".to_owned();
+            }
             if starts.is_none() && !plan.nodes.is_empty() {
                 must.members.clone_from(&plan.nodes);
                 must.modelled = None;
@@ -306,10 +312,13 @@ impl From<Expectation> for Must {
     }
 }
 
+/// The invariant of a start that has to serve.
+const RESTART: &str = "ROL-RESTART";
+
 /// The invariant of a step that only the plan says something about.
 fn by_kind(step: &Step) -> &'static str {
     match step {
-        Step::Start { .. } | Step::Save { .. } | Step::Down { .. } => "ROL-RESTART",
+        Step::Start { .. } | Step::Save { .. } | Step::Down { .. } => RESTART,
         Step::Call { .. } => "ROL-GATE",
         Step::Member { .. } | Step::Transfer { .. } => "ROL-MEMBER",
     }

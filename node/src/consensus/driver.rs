@@ -291,7 +291,7 @@ impl Driver {
         }
         let index = self.node.raft.raft_log.last_index();
         if bugs::on(Bug::RefusedYetApplied) && index.is_multiple_of(100) {
-            let _ = answer.send(Err(Refusal::Refused("not leader".to_owned())));
+            let _ = answer.send(Err(Refusal::Refused("write conflict".to_owned())));
             return Ok(());
         }
         match foreseen {

@@ -114,6 +114,8 @@ impl Fsm {
     /// # Errors
     /// [`ApplyError`]; the applied index has not moved then.
     pub fn apply_keys(&self, index: u64, entry: &KeyEntry) -> Result<(), ApplyError> {
+        // A moment that can be waited for: what follows takes a few steps on the disk.
+        tracing::info!(index, "applying an encryption entry");
         let state = self.keys();
         let writer = |slot| self.writer(slot);
         let change = encryption::apply(&self.encryption, &state, writer, entry, index)?;

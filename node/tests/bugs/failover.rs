@@ -95,7 +95,7 @@ async fn refusals(run: &mut Run) {
     });
     let failed = futures_util::future::join_all(puts).await;
     for (key, status) in failed.into_iter().flatten() {
-        if !status.message().contains("not leader") {
+        if !status.message().contains("write conflict") {
             continue;
         }
         let read = run.lab.cluster.get_at_last(leader, &key).await;

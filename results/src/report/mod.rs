@@ -13,6 +13,7 @@ mod summary;
 use elle_rs::history::Event;
 use keyquake_judge::Judgement;
 
+use crate::evidence::EvidenceIndex;
 use crate::run_info::RunInfo;
 pub use summary::Summary;
 
@@ -35,9 +36,20 @@ impl Report {
         events: impl Iterator<Item = Event>,
         judgement: &Judgement,
     ) -> Report {
+        Self::build_with(run, plan_toml, events, judgement, None)
+    }
+
+    /// The same, with what was collected while the run went on.
+    pub fn build_with(
+        run: &RunInfo,
+        plan_toml: &str,
+        events: impl Iterator<Item = Event>,
+        judgement: &Judgement,
+        evidence: Option<&EvidenceIndex>,
+    ) -> Report {
         let collected = collect::Collected::from_events(events, shown_operations(judgement));
         Report {
-            html: page::render(run, plan_toml, &collected, judgement),
+            html: page::render(run, plan_toml, &collected, judgement, evidence),
             junit: junit::render(run, judgement),
             summary: Summary::new(run, &collected, judgement),
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::files::write_whole;
+use crate::evidence::{EVIDENCE_FORMAT, EvidenceIndex};
 use crate::report::Report;
 use crate::run_info::{RUN_FORMAT, RunInfo};
 
@@ -136,6 +137,43 @@ impl RunFolder {
     /// The nodes' data, one folder per node.
     pub fn nodes(&self) -> PathBuf {
         self.path.join("nodes")
+    }
+
+    /// What was collected while the run went on.
+    pub fn evidence(&self) -> PathBuf {
+        self.path.join("evidence")
+    }
+
+    fn evidence_json(&self) -> PathBuf {
+        self.evidence().join("evidence.json")
+    }
+
+    /// What the audit of the disks came to, in numbers.
+    pub fn audit_json(&self) -> PathBuf {
+        self.path.join("audit.json")
+    }
+
+    /// Writes `evidence/evidence.json`, whole or not at all.
+    pub fn write_evidence(&self, index: &EvidenceIndex) -> Result<(), StoreError> {
+        write_whole(
+            &self.evidence_json(),
+            &to_json(&self.evidence_json(), index)?,
+        )
+    }
+
+    /// Reads `evidence/evidence.json`; `None` if the run collected nothing.
+    pub fn read_evidence(&self) -> Result<Option<EvidenceIndex>, StoreError> {
+        if !self.evidence_json().exists() {
+            return Ok(None);
+        }
+        let hint = "what was collected is there, and nothing says what it is";
+        let text = self.read(&self.evidence_json(), "evidence/evidence.json", hint)?;
+        parse(&self.evidence_json(), &text, EVIDENCE_FORMAT).map(Some)
+    }
+
+    /// Writes `audit.json`, whole or not at all.
+    pub fn write_audit(&self, audit: &impl Serialize) -> Result<(), StoreError> {
+        write_whole(&self.audit_json(), &to_json(&self.audit_json(), audit)?)
     }
 
     /// Writes `plan.toml`, whole or not at all.

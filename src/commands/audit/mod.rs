@@ -1,7 +1,8 @@
 //! `keyquake audit`: what the disks of a cluster say. Writes nothing but the nonce registry, if
 //! one is named.
 
-mod subject;
+mod past;
+pub mod subject;
 pub mod words;
 
 use std::path::Path;

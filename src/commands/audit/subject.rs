@@ -12,6 +12,7 @@ use keyquake_results::RunFolder;
 use keyquake_systems::SystemName;
 use keyquake_systems::elastickv::encryption::{KeyFiles, twin_of};
 
+use super::past;
 use super::words::AuditArgs;
 use crate::judging::History;
 use crate::plan::{Encryption, Plan};
@@ -23,6 +24,11 @@ const TABLES: &str = "fsm.db";
 pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
     let plan = Plan::parse(&run.read_plan()?)
         .with_context(|| format!("the plan {} can't be used", run.plan().display()))?;
+    of_plan(run, &plan, &History::read(&run.history())?)
+}
+
+/// The same, of a run whose plan and history are known.
+pub fn of_plan(run: &RunFolder, plan: &Plan, history: &History) -> anyhow::Result<Subject> {
     ensure!(
         plan.cluster.system == SystemName::Reference,
         "the disks of {} can't be read yet; only those of the reference store can",
@@ -44,7 +50,6 @@ pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
             name,
         }
     };
-    let history = History::read(&run.history())?;
     let canary = Canary::of_seed(plan.seed);
     Ok(Subject {
         kek: existing(files.kek()).pop(),
@@ -55,8 +60,20 @@ pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
             .collect(),
         former_members: Vec::new(),
         answered: answered(run)?,
-        canaries: Some(planted(canary, &history.events, &plan)),
+        canaries: Some(planted(canary, &history.events, plan)),
+        past: run.read_evidence()?.map(|index| {
+            let name = |id: &str| match index_of(id) {
+                Some(index) => node(index).name,
+                None => id.to_owned(),
+            };
+            past::of_run(run, &index, plan, &history.events, name)
+        }),
     })
+}
+
+/// The position of a node by its name: 0 for n1.
+fn index_of(name: &str) -> Option<u16> {
+    name.strip_prefix('n')?.parse::<u16>().ok()?.checked_sub(1)
 }
 
 /// What the store answered when the run's cluster was cut over before its workloads.
@@ -86,7 +103,8 @@ fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
                 let planned = plan.faults.get(number)?;
                 let is_it = |request: &CallRequest| request.call == call;
                 let made = matches!(&planned.details, Details::Admin(request) if is_it(request))
-                    && !was_hit(number);
+                    && !was_hit(number)
+                    && past::was_accepted(events, fault.fault);
                 made.then_some(fault.index)
             }
             _ => None,
@@ -165,6 +183,7 @@ pub fn of_folder(folder: &Path, args: &AuditArgs) -> anyhow::Result<Subject> {
         former_members: Vec::new(),
         answered: Answered::default(),
         canaries,
+        past: None,
     })
 }
 

@@ -1,16 +1,18 @@
-//! The end of a run: judge the history, write the report, print the verdict.
+//! The end of a run: judge history and disks, write the report, print the verdict.
 
 use crate::cli::RunArgs;
 use crate::exit::{Done, Failure};
 use crate::judging::{self, History};
-use crate::wiring;
 
 use super::stage::Stage;
 
 /// Judges what is on disk and tells.
 pub fn conclude(mut stage: Stage, args: &RunArgs) -> Result<Done, Failure> {
     let history = History::read(&stage.folder.history())?;
-    let judgement = history.judge(&wiring::expectations(&stage.plan));
+    let (judgement, audit) = history.judge_run(&stage.folder, &stage.plan);
+    if let Some(audit) = audit {
+        stage.folder.write_audit(&audit)?;
+    }
     stage.folder.write_verdict(&judgement)?;
     stage.phase_done("judge");
     stage.folder.write_run(&stage.info)?;

@@ -12,6 +12,7 @@ use keyquake_workloads::{LeaderHint, Recorder, RunSummary, Setup};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::evidence::{Collecting, Evidence, Requests};
 use super::stage::Stage;
 use crate::progress::{Moment, Progress};
 use crate::wiring::{Asked, Changes, Expected, Hands, HistorySink, Watch};
@@ -42,10 +43,10 @@ pub async fn drive(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let cluster = {
+    let (cluster, evidence) = {
         let mut interrupted = stopped.clone();
         tokio::select! {
-            cluster = begin(stage) => cluster?,
+            begun = begin(stage) => begun?,
             _ = interrupted.wait_for(|stop| *stop) => anyhow::bail!("stopped before the cluster served: there is nothing to judge"),
         }
     };
@@ -75,10 +76,13 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
     let summary = main_phase(
         stage,
         &setup,
-        cluster.clone(),
-        leader,
-        &hands,
-        &rollout,
+        Around {
+            cluster: cluster.clone(),
+            leader,
+            hands: &hands,
+            rollout: &rollout,
+            requests: evidence.as_ref().map(Evidence::requests),
+        },
         stopped,
     )
     .await?;
@@ -101,6 +105,9 @@ async fn phases(stage: &mut Stage, stopped: watch::Receiver<bool>) -> anyhow::Re
         );
     }
     stage.recorder.phase(Phase::End)?;
+    if let Some(evidence) = evidence {
+        evidence.finish().await?;
+    }
     stage
         .recorder
         .close()
@@ -124,29 +131,50 @@ fn rollout(stage: &Stage, hands: &Hands) -> Rollout {
 }
 
 /// Brings the cluster to where the workloads begin.
-async fn begin(stage: &mut Stage) -> anyhow::Result<Arc<Cluster>> {
+async fn begin(stage: &mut Stage) -> anyhow::Result<(Arc<Cluster>, Option<Evidence>)> {
     let cluster = stage.raise().await?;
     stage.phase_done("start");
+    let evidence = match stage.keys {
+        Some(_) => Some(Evidence::begin(stage, &cluster)?),
+        None => None,
+    };
     stage.encrypt().await?;
-    Ok(cluster)
+    Ok((cluster, evidence))
+}
+
+/// What the main phase goes on in.
+struct Around<'a> {
+    cluster: Arc<Cluster>,
+    leader: Arc<LeaderWatch>,
+    hands: &'a Hands,
+    rollout: &'a Arc<Rollout>,
+    /// `None` where no evidence is collected.
+    requests: Option<Requests>,
 }
 
 /// Workloads and nemesis side by side, for the plan's time or until stopped.
 async fn main_phase(
     stage: &Stage,
     setup: &Setup,
-    cluster: Arc<Cluster>,
-    leader: Arc<LeaderWatch>,
-    hands: &Hands,
-    rollout: &Arc<Rollout>,
+    around: Around<'_>,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<RunSummary> {
+    let Around {
+        cluster,
+        leader,
+        hands,
+        rollout,
+        requests,
+    } = around;
     let asked = Asked {
         system: stage.system.clone(),
         specs: stage.specs.clone(),
     };
     let watcher = Watch::of(stage.recorder.clone(), &stage.specs);
-    let sink = HistorySink(stage.recorder.clone());
+    let sink = Collecting {
+        history: HistorySink(stage.recorder.clone()),
+        requests: requests.clone(),
+    };
     let active = ActiveFaults::default();
     let shown = tokio::spawn(show(stage, active.clone(), leader));
     let watched = tokio::spawn(watch_exits(
@@ -154,6 +182,7 @@ async fn main_phase(
         stage.recorder.clone(),
         active.clone(),
         rollout.clone(),
+        requests,
     ));
     let workloads = keyquake_workloads::run(setup, stopped.clone(), stage.plan.time);
     let nemesis = keyquake_nemesis::run(
@@ -184,10 +213,11 @@ async fn watch_exits(
     recorder: Recorder,
     active: ActiveFaults,
     rollout: Arc<Rollout>,
+    requests: Option<Requests>,
 ) {
     let watches = (0..cluster.node_count()).map(|node| {
         let (cluster, recorder, active) = (cluster.clone(), recorder.clone(), active.clone());
-        let rollout = rollout.clone();
+        let (rollout, requests) = (rollout.clone(), requests.clone());
         async move {
             loop {
                 // A spare may be started at any time.
@@ -202,7 +232,13 @@ async fn watch_exits(
                     .iter()
                     .any(|fault| explains(fault, node, ending))
                     || rollout.explains(node);
-                if !ours && recorder.record_exit(node, ending.to_string()).is_err() {
+                if ours {
+                    continue;
+                }
+                if let Some(requests) = &requests {
+                    requests.finding(format!("{} {ending}", cluster.id(node)));
+                }
+                if recorder.record_exit(node, ending.to_string()).is_err() {
                     return;
                 }
             }

@@ -8,6 +8,7 @@ mod conclude;
 mod disks;
 mod docker;
 mod drive;
+mod evidence;
 mod info;
 mod stage;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use aes_gcm::aead::{Aead, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
 use thiserror::Error;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
@@ -118,10 +118,8 @@ impl Dek {
     }
 
     /// A key of known bytes.
-    pub fn from_bytes(mut bytes: [u8; KEY_BYTES]) -> Dek {
-        let key = Dek(Zeroizing::new(bytes));
-        bytes.zeroize();
-        key
+    pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Dek {
+        Dek(Zeroizing::new(*bytes))
     }
 
     /// The bare bytes, for whoever opens envelopes or looks for leaks. Keep them short.
@@ -140,10 +138,8 @@ impl Kek {
     }
 
     /// A key of known bytes.
-    pub fn from_bytes(mut bytes: [u8; KEY_BYTES]) -> Kek {
-        let key = Kek(Zeroizing::new(bytes));
-        bytes.zeroize();
-        key
+    pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Kek {
+        Kek(Zeroizing::new(*bytes))
     }
 
     /// Reads a key file under the store's own rules: a regular file, nobody but its owner
@@ -289,8 +285,8 @@ mod tests {
 
     #[test]
     fn wrapping_agrees_with_an_independent_program() {
-        let kek = Kek::from_bytes(counting(0));
-        let key = Dek::from_bytes(counting(0x80));
+        let kek = Kek::from_bytes(&counting(0));
+        let key = Dek::from_bytes(&counting(0x80));
         let nonce = std::array::from_fn(|i| 0xf0 + i as u8);
         let wrapped = kek.wrap_under(nonce, &key).unwrap();
         assert_eq!(hex(wrapped.as_bytes()), KNOWN);
@@ -326,8 +322,8 @@ mod tests {
     fn nothing_prints_a_key() {
         let printed = format!(
             "{:?} {:?}",
-            Kek::from_bytes([0xab; KEY_BYTES]),
-            Dek::from_bytes([0xab; KEY_BYTES])
+            Kek::from_bytes(&[0xab; KEY_BYTES]),
+            Dek::from_bytes(&[0xab; KEY_BYTES])
         );
         assert_eq!(printed, "Kek(hidden) Dek(hidden)");
     }

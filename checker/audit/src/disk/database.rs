@@ -4,9 +4,8 @@
 //! deletes files. So the files are copied into a temporary folder first, which is gone
 //! afterwards; the original is opened for reading only, file by file.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, KeyspaceCreateOptions};
@@ -16,20 +15,33 @@ use super::{DiskError, sparse};
 /// A key and what stands under it.
 pub(crate) type KeyValue = (Vec<u8>, Vec<u8>);
 
-const CHUNK_BYTES: usize = 1 << 20;
+/// Where a copy is opened if it is small: an engine syncs whenever it opens a database, and a run's
+/// evidence has hundreds of them. It need not be there.
+const IN_MEMORY: &str = "/dev/shm";
+const IN_MEMORY_BYTES_MAX: u64 = 16 << 20;
 
 /// Every row of every keyspace, as the engine finds them when it opens these files.
 pub(crate) fn rows(database: &Path) -> Result<Vec<KeyValue>, DiskError> {
+    if super::sparse::bytes_below(database).is_ok_and(|bytes| bytes <= IN_MEMORY_BYTES_MAX)
+        && let Ok(copy) = tempfile::tempdir_in(IN_MEMORY)
+        && let Ok(rows) = rows_of_copy(database, copy.path())
+    {
+        return Ok(rows);
+    }
     let copy = tempfile::tempdir().map_err(|source| DiskError::Io {
         path: std::env::temp_dir(),
         source,
     })?;
-    copy_folder(database, copy.path())?;
+    rows_of_copy(database, copy.path())
+}
+
+fn rows_of_copy(database: &Path, copy: &Path) -> Result<Vec<KeyValue>, DiskError> {
+    copy_folder(database, copy)?;
     let engine = |source| DiskError::Engine {
         path: database.to_owned(),
         source,
     };
-    let opened = Database::builder(copy.path())
+    let opened = Database::builder(copy)
         .worker_threads(1)
         .open()
         .map_err(engine)?;
@@ -56,26 +68,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), DiskError> {
             fs::create_dir(&target).map_err(io_error(&target))?;
             copy_folder(&path, &target)?;
         } else if path.is_file() {
-            copy_file(&path, &target).map_err(io_error(&path))?;
-        }
-    }
-    Ok(())
-}
-
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    let (from, to) = (File::open(from)?, File::create_new(to)?);
-    to.set_len(from.metadata()?.len())?;
-    let mut buffer = vec![0; CHUNK_BYTES];
-    for range in sparse::data(&from)? {
-        let mut at = range.start;
-        while at < range.end {
-            let wanted = (range.end - at).min(CHUNK_BYTES as u64) as usize;
-            let read = from.read_at(&mut buffer[..wanted], at)?;
-            if read == 0 {
-                break;
-            }
-            to.write_all_at(&buffer[..read], at)?;
-            at += read as u64;
+            sparse::copy(&path, &target).map_err(io_error(&path))?;
         }
     }
     Ok(())

@@ -63,6 +63,7 @@ pub(crate) fn parse(key_index: u64, bytes: &[u8]) -> Result<Entry, String> {
     };
     Ok(Entry {
         index: message.index,
+        term: message.term,
         data,
     })
 }

@@ -5,7 +5,9 @@
 
 mod database;
 mod entry;
+pub(crate) mod key_entry;
 mod reference;
+pub(crate) mod registry;
 mod snapshot;
 pub(crate) mod sparse;
 
@@ -69,6 +71,8 @@ pub(crate) struct Table {
 pub(crate) struct Entry {
     /// Its index.
     pub(crate) index: u64,
+    /// The term of the leader that proposed it; 0 if that is not known.
+    pub(crate) term: u64,
     /// What it carries.
     pub(crate) data: Data,
 }

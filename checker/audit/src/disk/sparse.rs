@@ -4,9 +4,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
+
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// The ranges of a file that are not holes, in order. Where the file system does not know
 /// holes it is one range.
@@ -39,6 +43,53 @@ pub(crate) fn data(file: &File) -> io::Result<Vec<Range<u64>>> {
     Ok(ranges)
 }
 
+/// The bytes of all files below a folder, without holes.
+///
+/// # Errors
+/// What the disk said.
+pub(crate) fn bytes_below(folder: &Path) -> io::Result<u64> {
+    const BLOCK_BYTES: u64 = 512;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        bytes += match about.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => about.blocks() * BLOCK_BYTES,
+        };
+    }
+    Ok(bytes)
+}
+
+/// Copies a file to where none is, its holes left out; gives the bytes that were copied. One that
+/// gets shorter meanwhile is copied as far as it goes.
+///
+/// # Errors
+/// What the disk said.
+pub fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    copy_file(&File::open(from)?, &File::create_new(to)?)
+}
+
+fn copy_file(from: &File, to: &File) -> io::Result<u64> {
+    to.set_len(from.metadata()?.len())?;
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut copied = 0;
+    for range in data(from)? {
+        let mut at = range.start;
+        while at < range.end {
+            let wanted = (range.end - at).min(CHUNK_BYTES as u64) as usize;
+            let read = from.read_at(&mut buffer[..wanted], at)?;
+            if read == 0 {
+                break;
+            }
+            to.write_all_at(&buffer[..read], at)?;
+            at += read as u64;
+            copied += read as u64;
+        }
+    }
+    Ok(copied)
+}
+
 fn seek(file: &File, at: u64, whence: Whence) -> Result<u64, Errno> {
     let at = i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
     let found = lseek(file, at, whence)?;
@@ -47,8 +98,6 @@ fn seek(file: &File, at: u64, whence: Whence) -> Result<u64, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt;
-
     use super::*;
 
     #[test]

@@ -3,6 +3,7 @@
 use keyquake_judge::Verdict;
 
 use super::Judge;
+use super::overtime::Chains;
 use crate::canaries::MayStand;
 use crate::finding::{Invariant, Place};
 use crate::report::{Audit, Audited, CanaryCounts, Counts};
@@ -11,7 +12,8 @@ use crate::report::{Audit, Audited, CanaryCounts, Counts};
 const SEEN_PERCENT_MIN: u64 = 99;
 
 impl Judge<'_> {
-    pub(super) fn conclude(self) -> Audit {
+    pub(super) fn conclude(mut self, chains: &Chains) -> Audit {
+        let converged = self.replicas.compare(&mut self.findings);
         let canaries = self.subject.canaries.as_ref().map(|_| self.canary_counts());
         let mut audit = Audit {
             verdict: Verdict::Inconclusive,
@@ -21,8 +23,17 @@ impl Judge<'_> {
             scanned: self.scanned.clone(),
             gaps: self.gaps.clone(),
             canaries,
+            past: self.past_counts(self.subject.past.as_ref(), chains),
         };
-        audit.invariants = self.verdicts(&audit);
+        audit.invariants = self.verdicts(&audit, converged);
+        if let Some(past) = &self.subject.past {
+            let over_time = self.past_verdicts(past, chains);
+            // What the final disks say of the same invariant is among its findings.
+            let said = |id| over_time.iter().any(|audited| audited.id == id);
+            audit.invariants.retain(|audited| !said(audited.id));
+            audit.invariants.extend(over_time);
+            audit.invariants.sort_by_key(|audited| audited.id);
+        }
         let verdicts = audit.invariants.iter().map(|audited| audited.verdict);
         audit.verdict = verdicts.max().unwrap_or(Verdict::Inconclusive);
         audit
@@ -50,7 +61,7 @@ impl Judge<'_> {
     }
 
     /// An invariant about something that these disks never saw is left out.
-    fn verdicts(&self, audit: &Audit) -> Vec<Audited> {
+    fn verdicts(&self, audit: &Audit, converged: Result<String, String>) -> Vec<Audited> {
         let totals = [Place::Tables, Place::Log, Place::Snapshots].map(|place| audit.total(place));
         let envelopes: u64 = totals.iter().map(|counts| counts.envelopes).sum();
         let opened: u64 = totals.iter().map(|counts| counts.opened).sum();
@@ -63,6 +74,7 @@ impl Judge<'_> {
                 all.push(audited);
             }
         };
+        judge(Invariant::Converged, self.replicas.several(), converged);
         judge(
             Invariant::Plain,
             sealing || self.may_not_stand(),
@@ -85,7 +97,7 @@ impl Judge<'_> {
             format!("the {opened} nonces are of members, of persisted epochs, and count from 1")
         });
         judge(Invariant::NonceForm, sealing, form);
-        judge(Invariant::Agree, self.sidecars > 0, self.agree());
+        judge(Invariant::Agree, self.sidecars > 1, self.agree());
         judge(Invariant::SidecarDurable, false, Ok(String::new()));
         let scanned = &audit.scanned;
         let secret = some(scanned.bytes, "there is not one byte", || {
@@ -108,19 +120,14 @@ impl Judge<'_> {
     }
 
     fn agree(&self) -> Result<String, String> {
-        match (self.sidecars, self.subject.nodes.len()) {
-            (1, 1) => Ok("there is one node".to_owned()),
-            (0 | 1, nodes) => Err(format!(
-                "of {nodes} nodes one has a sidecar that could be read"
-            )),
-            (sidecars, _) => Ok(format!(
-                "{sidecars} sidecars have the same keys, and say the same at the same index"
-            )),
-        }
+        Ok(format!(
+            "{} sidecars have the same keys, and say the same at the same index",
+            self.sidecars
+        ))
     }
 
     /// Broken if there are findings; else held back by `looked`, or by gaps.
-    fn verdict(&self, id: Invariant, looked: Result<String, String>) -> Audited {
+    pub(super) fn verdict(&self, id: Invariant, looked: Result<String, String>) -> Audited {
         let (findings_total, findings) = self.findings.of(id);
         let (verdict, reason) = match looked {
             _ if findings_total > 0 => {

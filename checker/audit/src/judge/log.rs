@@ -2,10 +2,11 @@
 
 use keyquake_formats::Purpose;
 
-use crate::disk::{Data, Log};
+use crate::disk::{Data, Entry, Log};
 use crate::envelope::Envelope;
 use crate::finding::{Invariant, Place, Spot};
 use crate::judge::diagnose::LogBinding;
+use crate::judge::facts::Stands;
 use crate::judge::{Judge, Node};
 
 /// An envelope's first byte is also the opcode of a batch; its second is no tag that a batch
@@ -26,27 +27,53 @@ impl Judge<'_> {
     pub(super) fn log(&mut self, node: &Node<'_>, log: &Log) {
         for entry in &log.entries {
             let spot = Spot::new(node.name, Place::Log, &log.path).index(entry.index);
+            self.facts.reached(Place::Log, entry.index);
             match &entry.data {
                 Data::Bare => self.counts(node, Place::Log).bare += 1,
-                Data::Payload(payload) => self.payload(node, entry.index, payload, spot),
+                Data::Payload(payload) => self.payload(node, entry, payload, spot),
             }
         }
     }
 
-    fn payload(&mut self, node: &Node<'_>, index: u64, payload: &[u8], spot: Spot) {
+    fn payload(&mut self, node: &Node<'_>, entry: &Entry, payload: &[u8], spot: Spot) {
+        let (index, at) = (entry.index, (entry.index, entry.term));
         let cutover = self.cluster.raft_cutover;
         let above = cutover != 0 && index > cutover;
         match kind(node, payload) {
             Kind::Envelope => {
                 let opened = self.envelope(node, Place::Log, payload, &LogBinding, spot.clone());
-                if opened && !above {
+                let Some(opened) = opened else { return };
+                let (sealer, is_planted) = (Some(opened.nonce), opened.is_planted);
+                self.facts.entry(
+                    Stands {
+                        at,
+                        sealer,
+                        is_planted,
+                        cutover,
+                    },
+                    &opened.plain,
+                    &spot,
+                    &mut self.findings,
+                );
+                if !above {
                     let text = format!("it is an envelope, and the cutover is at {cutover}");
                     self.findings
                         .add(Invariant::Boundary, "envelope-below-cutover", spot, text);
                 }
             }
             Kind::Clear => {
-                self.see_clear(payload);
+                let is_planted = self.see_clear(payload);
+                self.facts.entry(
+                    Stands {
+                        at,
+                        sealer: None,
+                        is_planted,
+                        cutover,
+                    },
+                    payload,
+                    &spot,
+                    &mut self.findings,
+                );
                 if !above {
                     self.counts(node, Place::Log).clear_by_right += 1;
                     return;

@@ -2,31 +2,42 @@
 
 mod conclude;
 mod diagnose;
+mod facts;
 mod log;
 mod nonces;
+mod overtime;
+mod past;
+mod replicas;
+mod rollout;
 mod sidecars;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyquake_formats::keys::Kek;
+use keyquake_formats::node_id::{full_node_id, node_id};
 use keyquake_formats::sidecar::Sidecar;
+use rustc_hash::FxHashSet;
+use zeroize::Zeroizing;
 
 use crate::canaries::{Canaries, MayStand};
 use crate::disk::{self, DiskError};
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Nonce};
 use crate::finding::{Findings, Invariant, Place, Spot};
 use crate::keyring::{Keyring, Shut};
 use crate::nonces::NonceSet;
-use crate::report::{Audit, Counts, NodeAudit, Scanned};
+use crate::report::{Audit, Counts, NodeAudit, PastCounts, Scanned};
 use crate::scan::{Hit, Needles, Spelling};
 use crate::secrets;
 use crate::subject::{AuditError, NodeDisks, Subject};
 
 use diagnose::Binding;
+use facts::Facts;
 use nonces::Nonces;
+use overtime::Chains;
+use replicas::Replicas;
 use sidecars::ClusterState;
 
 /// After this many envelopes that do not open, why is not looked for any more.
@@ -73,9 +84,20 @@ pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Aud
         .zip(&sidecars)
         .map(|(node, sidecar)| keyring(node, sidecar.as_ref(), kek.as_ref(), &mut findings))
         .collect();
-    let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &rings));
+    let past = subject.past.as_ref();
+    let mut chains = past.map_or_else(Chains::default, |past| Chains::read(past, &mut findings));
+    let ever = past::every_key(&chains, kek.as_ref());
+    let all_rings: Vec<_> = rings.iter().chain([&ever]).collect();
+    let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &all_rings));
     let mut judge = Judge::new(subject, &sidecars, &needles, nonces, findings, gaps);
     judge.has_kek = kek.is_some();
+    judge.ever = Some(&ever);
+    for (node, sidecar) in chains.all() {
+        judge.persisted(node, sidecar);
+    }
+    if let Some(past) = past {
+        judge.past(past, &ever, &chains);
+    }
     for (place, node) in subject.nodes.iter().enumerate() {
         let others = subject.nodes.iter().zip(&rings).enumerate();
         let others = others
@@ -87,9 +109,13 @@ pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Aud
             ring: &rings[place],
             others,
             disks: node,
+            dropped: BTreeSet::new(),
         });
     }
-    Ok(judge.conclude())
+    if let Some(past) = past {
+        judge.over_time(past, &mut chains);
+    }
+    Ok(judge.conclude(&chains))
 }
 
 fn keyring(
@@ -111,9 +137,9 @@ fn keyring(
     ring
 }
 
-fn secrets(kek: Option<&Kek>, rings: &[Keyring]) -> Vec<secrets::Secret> {
+fn secrets(kek: Option<&Kek>, rings: &[&Keyring]) -> Vec<secrets::Secret> {
     let mut names = BTreeMap::new();
-    for (id, key) in rings.iter().flat_map(Keyring::keys) {
+    for (id, key) in rings.iter().flat_map(|ring| ring.keys()) {
         // One id has the same bytes everywhere; if not, that is a finding of its own.
         names.insert((id, *key.dek.expose()), format!("{} DEK {id}", key.purpose));
     }
@@ -133,6 +159,8 @@ struct Node<'a> {
     disks: &'a NodeDisks,
     ring: &'a Keyring,
     others: Vec<(&'a str, &'a Keyring)>,
+    /// Keys that its sidecar had before, and has no more.
+    dropped: BTreeSet<u32>,
 }
 
 /// In how many ways a canary was seen.
@@ -155,12 +183,30 @@ struct Judge<'a> {
     findings: Findings,
     gaps: Vec<String>,
     nonces: Nonces<'a>,
+    replicas: Replicas,
     nodes: Vec<NodeAudit>,
     scanned: Scanned,
     sightings: Vec<Sighting>,
     diagnosed: u32,
     /// Snapshots whose header names the cutover that the sidecars name.
     headers: u64,
+    /// Every key that any sidecar ever had.
+    ever: Option<&'a Keyring>,
+    facts: Facts,
+    /// Files of copies that were looked through, by device and inode.
+    looked_through: FxHashSet<(u64, u64)>,
+    past_counts: PastCounts,
+    /// What could not be looked at on the way.
+    past_gaps: Vec<String>,
+    startup_rotations: u64,
+}
+
+/// What was in an envelope that opened.
+struct Opened {
+    plain: Zeroizing<Vec<u8>>,
+    nonce: Nonce,
+    /// Whether a value of a client stands in it.
+    is_planted: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -196,6 +242,7 @@ impl<'a> Judge<'a> {
             findings,
             gaps,
             nonces,
+            replicas: Replicas::default(),
             nodes: Vec::new(),
             scanned: Scanned::default(),
             sightings: vec![
@@ -204,6 +251,19 @@ impl<'a> Judge<'a> {
             ],
             diagnosed: 0,
             headers: 0,
+            ever: None,
+            facts: Facts::default(),
+            looked_through: FxHashSet::default(),
+            past_counts: PastCounts::default(),
+            past_gaps: Vec::new(),
+            startup_rotations: 0,
+        }
+    }
+
+    /// Notes the epochs that a node's sidecar has, or had.
+    fn persisted(&mut self, node: &str, sidecar: &Sidecar) {
+        for (id, key) in &sidecar.keys {
+            self.nonces.persisted(node, *id, key.local_epoch);
         }
     }
 
@@ -213,10 +273,20 @@ impl<'a> Judge<'a> {
             node: node.name.to_owned(),
             places: BTreeMap::new(),
         });
+        self.facts
+            .begin(node.name, node_id(full_node_id(node.name)));
+        self.rows_and_entries(node);
+        self.facts.end(false, &mut self.findings);
+        self.bytes(node);
+    }
+
+    /// What the engines give of one node's files.
+    fn rows_and_entries(&mut self, node: &Node<'_>) {
         let found = disk::read(&node.disks.data_dir);
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));
         }
+        self.replicas.see(node, &found);
         for table in &found.tables {
             self.table(node, Place::Tables, table);
         }
@@ -226,7 +296,6 @@ impl<'a> Judge<'a> {
         for snapshot in &found.snapshots {
             self.snapshot(node, snapshot);
         }
-        self.bytes(node);
     }
 
     fn counts(&mut self, node: &Node<'_>, place: Place) -> &mut Counts {
@@ -243,7 +312,7 @@ impl<'a> Judge<'a> {
         self.nodes[at].places.entry(place).or_default()
     }
 
-    /// An envelope, or what stands where one belongs. Says whether it opened.
+    /// An envelope, or what stands where one belongs. Gives what was in it, if it opened.
     fn envelope<B: Binding>(
         &mut self,
         node: &Node<'_>,
@@ -251,7 +320,7 @@ impl<'a> Judge<'a> {
         bytes: &[u8],
         binding: &B,
         spot: Spot,
-    ) -> bool {
+    ) -> Option<Opened> {
         self.counts(node, place).envelopes += 1;
         let Some(envelope) = Envelope::of(bytes) else {
             *self
@@ -261,31 +330,48 @@ impl<'a> Judge<'a> {
                 .or_default() += 1;
             let text = format!("{} bytes are too few for an envelope", bytes.len());
             self.findings.add(Invariant::Open, "too-short", spot, text);
-            return false;
+            return None;
         };
         if !self.has_kek {
             *self.counts(node, place).failed.entry("no-kek").or_default() += 1;
-            return false;
+            return None;
         }
         let aad = binding.aad(&envelope);
         match node.ring.open(&envelope, B::PURPOSE, &aad) {
             Ok(plain) => {
                 self.counts(node, place).opened += 1;
+                let mut is_planted = false;
                 self.needles.each_in(&plain, |hit, _| {
                     if let Hit::Canary(at, _) = hit {
                         self.sightings[at].sealed = true;
+                        is_planted = true;
                     }
                 });
-                if let Some(key) = node.ring.print(envelope.key_id) {
+                let (key_id, nonce) = (envelope.key_id, envelope.nonce);
+                self.facts.sealed(key_id, nonce, place, &spot);
+                if node.dropped.contains(&key_id) {
+                    self.dropped_key(key_id, spot.clone());
+                }
+                if let Some(key) = node.ring.print(key_id) {
                     self.nonces.see(&envelope, key, spot, &mut self.findings);
                 }
-                true
+                Some(Opened {
+                    plain,
+                    nonce,
+                    is_planted,
+                })
             }
             Err(shut) => {
                 self.stays_shut(node, place, &envelope, shut, binding, spot);
-                false
+                None
             }
         }
+    }
+
+    fn dropped_key(&mut self, key_id: u32, spot: Spot) {
+        let text = format!("key {key_id} is not in this node's sidecar any more, and seals this");
+        self.findings
+            .add(Invariant::Retire, "dropped-key-in-use", spot, text);
     }
 
     fn stays_shut<B: Binding>(
@@ -297,6 +383,11 @@ impl<'a> Judge<'a> {
         binding: &B,
         spot: Spot,
     ) {
+        let key_id = envelope.key_id;
+        let known = |ring: &&Keyring| ring.keys().any(|(id, _)| id == key_id);
+        if shut == Shut::KeyUnknown && self.ever.as_ref().is_some_and(known) {
+            self.dropped_key(key_id, spot.clone());
+        }
         self.diagnosed += 1;
         let (anomaly, text) = if self.diagnosed <= DIAGNOSED_MAX {
             let diagnosis = diagnose::diagnose(envelope, shut, binding, node.ring, &node.others);
@@ -311,13 +402,17 @@ impl<'a> Judge<'a> {
         self.findings.add(Invariant::Open, anomaly, spot, text);
     }
 
-    /// Canaries in a value or a proposal that the engine gives in the clear.
-    fn see_clear(&mut self, bytes: &[u8]) {
+    /// Canaries in a value or a proposal that the engine gives in the clear; says whether there
+    /// were any.
+    fn see_clear(&mut self, bytes: &[u8]) -> bool {
+        let mut any = false;
         self.needles.each_in(bytes, |hit, _| {
             if let Hit::Canary(at, _) = hit {
                 self.sightings[at].in_rows = true;
+                any = true;
             }
         });
+        any
     }
 
     /// All bytes of all files of a node.
@@ -418,8 +513,8 @@ impl<'a> Judge<'a> {
             return;
         };
         let may = match place {
-            // What a process prints is no part of its disks.
-            Place::ProcessLog => return,
+            // What a process says is no part of its disks.
+            Place::ProcessLog | Place::Answer => return,
             Place::Log => planted.may_stand <= MayStand::InLog,
             _ => planted.may_stand == MayStand::Anywhere,
         };

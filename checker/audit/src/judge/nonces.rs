@@ -36,10 +36,11 @@ impl<'a> Nonces<'a> {
         }
     }
 
-    /// Notes the epoch that a member's sidecar has for a key.
+    /// Notes the epoch that a member's sidecar has, or had, for a key.
     pub(super) fn persisted(&mut self, member: &str, key_id: u32, epoch: u16) {
         let node = node_id(full_node_id(member));
-        self.persisted.insert((node, key_id), epoch);
+        let last = self.persisted.entry((node, key_id)).or_insert(epoch);
+        *last = epoch.max(*last);
     }
 
     /// How many different pairs there are.

@@ -147,7 +147,7 @@ fn one_index(
 
 /// What must be the same at the same applied index.
 #[derive(Clone, PartialEq, Eq)]
-struct Agreed {
+pub(super) struct Agreed {
     active: (u32, u32),
     storage_active: bool,
     cutovers: (u64, u64),
@@ -155,7 +155,7 @@ struct Agreed {
 }
 
 impl Agreed {
-    fn of(sidecar: &Sidecar) -> Agreed {
+    pub(super) fn of(sidecar: &Sidecar) -> Agreed {
         let purpose = |purpose| match purpose {
             Purpose::Storage => "storage",
             Purpose::Raft => "raft",
@@ -175,7 +175,7 @@ impl Agreed {
         }
     }
 
-    fn difference(&self, other: &Agreed) -> Option<&'static str> {
+    pub(super) fn difference(&self, other: &Agreed) -> Option<&'static str> {
         [
             (self.active != other.active, "active keys"),
             (self.storage_active != other.storage_active, "flags"),

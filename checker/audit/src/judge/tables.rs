@@ -1,5 +1,6 @@
 //! Rows of the state, in tables and in snapshots.
 
+use crate::disk::registry::registered;
 use crate::disk::{Row, Snapshot, Table};
 use crate::envelope::{Envelope, OVERHEAD_BYTES, VALUE_HEADER_BYTES};
 use crate::finding::{Invariant, Place, Spot};
@@ -7,14 +8,14 @@ use crate::judge::diagnose::{Binding, RowBinding};
 use crate::judge::{Judge, Node};
 
 /// Rows that begin so are the store's bookkeeping: no timestamp, always in the clear.
-const BOOKKEEPING: [&[u8]; 2] = [b"_meta_", b"!encryption|"];
+pub(super) const BOOKKEEPING: [&[u8]; 2] = [b"_meta_", b"!encryption|"];
 /// Bytes of a row's key behind the user's: the inverted commit timestamp.
-const STAMP_BYTES: usize = 8;
+pub(super) const STAMP_BYTES: usize = 8;
 const TOMBSTONE: u8 = 0x01;
 /// Two bits of the flags say what the body is.
-const STATE: u8 = 0x06;
-const CLEAR: u8 = 0x00;
-const ENVELOPED: u8 = 0x02;
+pub(super) const STATE: u8 = 0x06;
+pub(super) const CLEAR: u8 = 0x00;
+pub(super) const ENVELOPED: u8 = 0x02;
 
 impl Row {
     /// The log index of the write that made it: the reference store's commit timestamp.
@@ -61,6 +62,10 @@ impl Judge<'_> {
     fn row(&mut self, node: &Node<'_>, place: Place, table: &Table, row: &Row) {
         if BOOKKEEPING.iter().any(|prefix| row.key.starts_with(prefix)) {
             self.counts(node, place).bare += 1;
+            if let Some(registered) = registered(row).filter(|_| place == Place::Tables) {
+                let spot = Spot::new(node.name, place, &table.path).offset(row.offset);
+                self.facts.registered(registered, &spot, &mut self.findings);
+            }
             return;
         }
         let spot = || Spot::new(node.name, place, &table.path).offset(row.offset);
@@ -74,6 +79,9 @@ impl Judge<'_> {
                 .add(Invariant::Open, "row-malformed", spot(), text);
         };
         let spot = || spot().index(index);
+        if place == Place::Tables {
+            self.facts.reached(place, index);
+        }
         let (header, body) = row.value.split_at(VALUE_HEADER_BYTES);
         match header[0] & STATE {
             _ if header[0] & TOMBSTONE != 0 => {
@@ -91,7 +99,7 @@ impl Judge<'_> {
                     header,
                     table: &table.rows,
                 };
-                self.envelope(node, place, body, &binding, spot());
+                let _ = self.envelope(node, place, body, &binding, spot());
             }
             state => {
                 let text = format!("{} has the reserved state {}", shown(&row.key), state >> 1);
@@ -139,6 +147,10 @@ fn opens_if_marked(node: &Node<'_>, row: &Row) -> bool {
 
 /// A row's user key, for a person.
 fn shown(key: &[u8]) -> String {
-    let user = &key[..key.len().saturating_sub(STAMP_BYTES)];
-    format!("{:?}", String::from_utf8_lossy(user))
+    shown_user(&key[..key.len().saturating_sub(STAMP_BYTES)])
+}
+
+/// A user key, for a person.
+pub(super) fn shown_user(key: &[u8]) -> String {
+    format!("{:?}", String::from_utf8_lossy(key))
 }

@@ -42,6 +42,7 @@ fn whole_disks_are_valid_and_counted_and_not_touched() {
     assert_eq!((canaries.seen_sealed, canaries.seen_by_wrong), (sealed, 0));
     let judged: Vec<_> = audit.invariants.iter().map(|one| one.id.id()).collect();
     let all = [
+        "CONV",
         "ENC-PLAIN",
         "ENC-OPEN",
         "ENC-BOUNDARY",
@@ -56,7 +57,7 @@ fn whole_disks_are_valid_and_counted_and_not_touched() {
     assert!(text.ends_with("valid"), "{text}");
     let json = serde_json::to_value(&audit).unwrap();
     assert_eq!(json["verdict"], "valid");
-    assert_eq!(json["invariants"][0]["id"], "ENC-PLAIN");
+    assert_eq!(json["invariants"][0]["id"], "CONV");
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn a_cluster_without_keys_shows_that_the_scan_sees() {
     subject.canaries = Some(canaries);
     let seen = audit(&subject).unwrap();
     let judged: Vec<_> = seen.invariants.iter().map(|one| one.id.id()).collect();
-    assert_eq!(judged, ["SELF-NONEMPTY"], "{seen}");
+    assert_eq!(judged, ["CONV", "SELF-NONEMPTY"], "{seen}");
     assert_eq!(seen.verdict, Verdict::Valid, "{seen}");
     assert_eq!(seen.canaries.unwrap().seen_in_bytes, VALUES);
 

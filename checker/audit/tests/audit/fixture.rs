@@ -306,6 +306,7 @@ impl Disks {
             former_members: Vec::new(),
             answered: Answered::default(),
             canaries: Some(self.canaries()),
+            past: None,
         }
     }
 

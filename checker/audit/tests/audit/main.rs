@@ -4,5 +4,7 @@
 mod clean;
 mod fixture;
 mod nonces;
+mod past;
+mod replicas;
 mod scan;
 mod tampered;

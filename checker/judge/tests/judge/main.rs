@@ -2,6 +2,7 @@
 
 mod availability;
 mod build;
+mod consequences;
 mod consistency;
 mod durability;
 mod json;

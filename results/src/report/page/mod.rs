@@ -5,6 +5,7 @@
 mod chart;
 mod faults;
 mod findings;
+mod keys;
 mod lifelines;
 mod operations;
 mod overtime;
@@ -15,6 +16,7 @@ use keyquake_judge::Judgement;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::collect::Collected;
+use crate::evidence::EvidenceIndex;
 use crate::run_info::RunInfo;
 
 const STYLE: &str = include_str!("style.css");
@@ -25,15 +27,23 @@ struct View<'a> {
     plan: &'a str,
     collected: &'a Collected,
     judgement: &'a Judgement,
+    evidence: Option<&'a EvidenceIndex>,
 }
 
 /// The whole page.
-pub fn render(run: &RunInfo, plan: &str, collected: &Collected, judgement: &Judgement) -> String {
+pub fn render(
+    run: &RunInfo,
+    plan: &str,
+    collected: &Collected,
+    judgement: &Judgement,
+    evidence: Option<&EvidenceIndex>,
+) -> String {
     let view = View {
         run,
         plan,
         collected,
         judgement,
+        evidence,
     };
     let page: Markup = html! {
         (DOCTYPE)
@@ -52,6 +62,7 @@ pub fn render(run: &RunInfo, plan: &str, collected: &Collected, judgement: &Judg
                     (findings::section(&view))
                     (verdict::invariants(&view))
                     (overtime::section(&view))
+                    (keys::section(&view))
                     (faults::section(&view))
                     (operations::section(&view))
                     (run::section(&view))

@@ -43,6 +43,7 @@ pub fn header(view: &View) -> Markup {
                 a href="#findings" { "Findings" }
                 a href="#invariants" { "Invariants" }
                 a href="#time" { "Over time" }
+                @if view.evidence.is_some() { a href="#keys" { "Keys" } }
                 a href="#faults" { "Faults" }
                 a href="#operations" { "Operations" }
                 a href="#errors" { "Errors" }

@@ -15,6 +15,7 @@ mod node;
 mod refusal;
 mod reply;
 mod request;
+mod testimony;
 
 use keyquake_formats::{keys, node_id as ids, sidecar};
 
