@@ -50,7 +50,6 @@ const ROWS: [(&str, &[(&str, &str)]); 22] = [
         "barrier-under-load",
         &[
             ("barrier-loses-write", "ROL-BARRIER"),
-            ("barrier-doubles-write", "ROL-BARRIER"),
             ("barrier-stays-shut", "ROL-BARRIER"),
         ],
     ),

@@ -131,10 +131,10 @@ fn came(cell: &Cell, folder: &Path, answer: &[u8], took_s: f64, said: String) ->
         broken: broken.iter().map(|one| one.id.clone()).collect(),
         found_after_s,
         took_s,
-        said: if as_must_be {
-            String::new()
-        } else {
-            reasons.join("\n")
+        said: match (as_must_be, reasons.is_empty()) {
+            (true, _) => String::new(),
+            (false, true) => format!("it ended {}", judgement.verdict),
+            (false, false) => reasons.join("\n"),
         },
     }
 }
