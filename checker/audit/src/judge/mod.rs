@@ -1,6 +1,8 @@
 //! From what lies on the disks to findings and counts.
 
+mod clock;
 mod conclude;
+mod damage;
 mod diagnose;
 mod log;
 mod nonces;
@@ -25,6 +27,7 @@ use crate::scan::{Hit, Needles, Spelling};
 use crate::secrets;
 use crate::subject::{AuditError, NodeDisks, Subject};
 
+use clock::Clock;
 use diagnose::Binding;
 use nonces::Nonces;
 use sidecars::ClusterState;
@@ -76,6 +79,9 @@ pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Aud
     let needles = Needles::new(subject.canaries.as_ref(), secrets(kek.as_ref(), &rings));
     let mut judge = Judge::new(subject, &sidecars, &needles, nonces, findings, gaps);
     judge.has_kek = kek.is_some();
+    for (node, ring) in subject.nodes.iter().zip(&rings) {
+        judge.clock.read(&disk::clock_logs(&node.data_dir), ring);
+    }
     for (place, node) in subject.nodes.iter().enumerate() {
         let others = subject.nodes.iter().zip(&rings).enumerate();
         let others = others
@@ -161,6 +167,9 @@ struct Judge<'a> {
     diagnosed: u32,
     /// Snapshots whose header names the cutover that the sidecars name.
     headers: u64,
+    /// Which entry made which row, where a row does not say it itself.
+    clock: Clock,
+    cuts: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
@@ -204,6 +213,8 @@ impl<'a> Judge<'a> {
             ],
             diagnosed: 0,
             headers: 0,
+            clock: Clock::default(),
+            cuts: Vec::new(),
         }
     }
 
@@ -217,14 +228,30 @@ impl<'a> Judge<'a> {
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));
         }
-        for table in &found.tables {
-            self.table(node, Place::Tables, table);
+        self.damaged(node, &found);
+        let all: Vec<_> = found.tables.iter().chain(&found.table_logs).collect();
+        for (place, tables) in [
+            (Place::Tables, &found.tables),
+            (Place::TableLogs, &found.table_logs),
+            (Place::Snapshots, &found.half_snapshots),
+        ] {
+            for table in tables {
+                self.table(node, place, table, &all, found.stamps);
+            }
         }
         for log in &found.logs {
             self.log(node, log);
         }
         for snapshot in &found.snapshots {
-            self.snapshot(node, snapshot);
+            self.snapshot(node, snapshot, found.stamps);
+        }
+        let unplaced = std::mem::take(&mut self.clock.unplaced);
+        if unplaced > 0 {
+            self.gaps.push(format!(
+                "{}: {unplaced} values in the clear can't be said to be older or newer than \
+                 phase 1: no log holds the entries that made them, nor any near the cutover",
+                node.name
+            ));
         }
         self.bytes(node);
     }
@@ -451,7 +478,10 @@ fn place_of(data_dir: &Path, path: &Path) -> Place {
     match first.as_deref().unwrap_or_default() {
         "wal" => Place::Log,
         "fsm-snap" => Place::Snapshots,
-        name if name.starts_with("fsm.db") => Place::Tables,
+        name if name.starts_with("fsm.db") => match path.extension() {
+            Some(ending) if ending == "log" => Place::TableLogs,
+            _ => Place::Tables,
+        },
         _ => Place::Other,
     }
 }
