@@ -75,6 +75,16 @@ fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
     // The answer of a call that was hit in flight may be lost, and the cutover with it: only one
     // that nothing can have hit is known to be in force.
     let was_hit = |number: usize| is_struck(&plan.faults, number);
+    // A call that was answered took effect as a fault, and changed nothing if it was refused.
+    let was_accepted = |number: usize| {
+        let of_call = events.iter().filter_map(|event| match event {
+            Event::Outcome(outcome) if outcome.fault as usize == number => Some(outcome),
+            _ => None,
+        });
+        let mut of_call = of_call.filter(|outcome| outcome.node.is_none());
+        let not = ["refused", "failed", "indeterminate"];
+        !of_call.any(|outcome| not.iter().any(|word| outcome.observed.starts_with(word)))
+    };
     let cutover = |call| {
         let effective = events.iter().find_map(|event| match event {
             Event::Fault(fault) if fault.step == FaultStep::Effective => {
@@ -82,7 +92,8 @@ fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
                 let planned = plan.faults.get(number)?;
                 let is_it = |request: &CallRequest| request.call == call;
                 let made = matches!(&planned.details, Details::Admin(request) if is_it(request))
-                    && !was_hit(number);
+                    && !was_hit(number)
+                    && was_accepted(number);
                 made.then_some(fault.index)
             }
             _ => None,

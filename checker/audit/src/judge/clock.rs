@@ -13,6 +13,10 @@ use crate::keyring::Keyring;
 const ONE_REQUEST: u8 = 0x00;
 const BATCH: u8 = 0x01;
 const LEGACY_MIN: u8 = 0x08;
+/// A transaction in one entry, and the last entry of one in two: what they write is stamped
+/// with when it commits, and not with the request's time, which is when it began to read.
+const ONE_PHASE: i32 = 0;
+const COMMIT: i32 = 2;
 /// The key of a mutation that is no mutation: it carries a transaction's times.
 const TRANSACTION: &[u8] = b"!txn|meta|";
 
@@ -26,6 +30,10 @@ struct Command {
 /// `Request`, as far as it matters.
 #[derive(Clone, PartialEq, Message)]
 struct Request {
+    #[prost(bool, tag = "1")]
+    is_transaction: bool,
+    #[prost(int32, tag = "2")]
+    phase: i32,
     #[prost(uint64, tag = "3")]
     time: u64,
     #[prost(message, repeated, tag = "4")]
@@ -53,15 +61,26 @@ pub(super) enum Made {
     Unknown,
 }
 
+/// Times next to the cutover that was asked for last.
+#[derive(Clone, Copy)]
+struct Around {
+    cutover: u64,
+    /// The latest at or below it.
+    latest_below: Option<u64>,
+    /// The earliest above it.
+    earliest_above: Option<u64>,
+}
+
 /// What the logs of all nodes say.
 #[derive(Default)]
 pub(super) struct Clock {
-    /// The first entry that carries a time.
+    /// The first entry that writes at a time.
     indexes: FxHashMap<u64, u64>,
+    /// The first entry that locks at a time. It may also be when something else was written.
+    locks: FxHashMap<u64, u64>,
     /// Terms of entries that were not taken back.
     terms: FxHashMap<u64, u64>,
-    /// For the cutover that was asked for last: the latest time at or below it.
-    latest_below: Option<(u64, Option<u64>)>,
+    around: Option<Around>,
     /// Values in the clear of which [`Made::Unknown`] was said.
     pub(super) unplaced: u64,
 }
@@ -80,8 +99,12 @@ impl Clock {
                 ring.open(&envelope, Purpose::Raft, &aad).ok()
             });
             let payload = opened.as_ref().map_or(&payload[..], |plain| &plain[..]);
-            for time in times(payload) {
-                let index = self.indexes.entry(time).or_insert(entry.index);
+            for (time, writes) in times(payload) {
+                let of = match writes {
+                    true => &mut self.indexes,
+                    false => &mut self.locks,
+                };
+                let index = of.entry(time).or_insert(entry.index);
                 *index = entry.index.min(*index);
             }
         }
@@ -94,28 +117,40 @@ impl Clock {
 
     /// When a row with this time was made.
     pub(super) fn made(&mut self, time: u64, cutover: u64) -> Made {
-        if let Some(index) = self.indexes.get(&time) {
+        let index = self.indexes.get(&time).or_else(|| self.locks.get(&time));
+        if let Some(index) = index {
             return Made::At(*index);
         }
-        let latest = match self.latest_below {
-            Some((of, latest)) if of == cutover => latest,
-            _ => {
-                let below = self.indexes.iter().filter(|(_, index)| **index <= cutover);
-                let latest = below.map(|(time, _)| *time).max();
-                self.latest_below = Some((cutover, latest));
-                latest
-            }
-        };
-        match latest {
-            Some(latest) if time <= latest => Made::Below,
-            Some(_) => Made::Above,
-            None => Made::Unknown,
+        // Rows that no entry made: a node writes the first route table by itself.
+        let around = self.around(cutover);
+        match (around.latest_below, around.earliest_above) {
+            (Some(latest), _) if time <= latest => Made::Below,
+            (_, Some(earliest)) if time < earliest => Made::Below,
+            (None, None) => Made::Unknown,
+            _ => Made::Above,
         }
+    }
+
+    fn around(&mut self, cutover: u64) -> Around {
+        if let Some(around) = self.around.filter(|around| around.cutover == cutover) {
+            return around;
+        }
+        let (below, above): (Vec<_>, Vec<_>) = self
+            .indexes
+            .iter()
+            .partition(|(_, index)| **index <= cutover);
+        let around = Around {
+            cutover,
+            latest_below: below.into_iter().map(|(time, _)| *time).max(),
+            earliest_above: above.into_iter().map(|(time, _)| *time).min(),
+        };
+        self.around = Some(around);
+        around
     }
 }
 
-/// Every time that a proposal may stamp rows with.
-fn times(payload: &[u8]) -> Vec<u64> {
+/// Every time that a proposal may stamp rows with, and whether those are more than locks.
+fn times(payload: &[u8]) -> Vec<(u64, bool)> {
     let requests = match payload.split_first() {
         Some((&ONE_REQUEST, request)) => Request::decode(request).map(|request| vec![request]),
         Some((&BATCH, command)) => Command::decode(command).map(|command| command.requests),
@@ -126,14 +161,18 @@ fn times(payload: &[u8]) -> Vec<u64> {
     };
     let mut times = Vec::new();
     for request in requests.unwrap_or_default() {
-        times.push(request.time);
+        let begins = request.is_transaction && [ONE_PHASE, COMMIT].contains(&request.phase);
+        if !begins {
+            times.push((request.time, !request.is_transaction));
+        }
         let of_transaction = request
             .mutations
             .iter()
             .filter(|mutation| mutation.key.starts_with(TRANSACTION));
-        times.extend(of_transaction.filter_map(|mutation| committed_at(&mutation.value)));
+        let committed = of_transaction.filter_map(|mutation| committed_at(&mutation.value));
+        times.extend(committed.map(|time| (time, true)));
     }
-    times.retain(|time| *time != 0);
+    times.retain(|(time, _)| *time != 0);
     times
 }
 
@@ -171,12 +210,18 @@ mod tests {
         }
     }
 
-    fn request(time: u64, meta: &[u8]) -> Request {
+    fn request(time: u64, phase: i32, meta: &[u8]) -> Request {
+        let is_transaction = !meta.is_empty();
         let mutations = vec![Mutation {
             key: b"!txn|meta|k".to_vec(),
             value: meta.to_vec(),
         }];
-        Request { time, mutations }
+        Request {
+            is_transaction,
+            phase,
+            time,
+            mutations,
+        }
     }
 
     #[test]
@@ -190,8 +235,10 @@ mod tests {
             &80_u64.to_be_bytes(),
         ]
         .concat();
-        let one = [&[ONE_REQUEST][..], &request(60, &version_1).encode_to_vec()].concat();
-        let requests = vec![request(75, &version_2), request(71, b"")];
+        let prepared = request(60, 1, &version_1).encode_to_vec();
+        let one = [&[ONE_REQUEST][..], &prepared].concat();
+        // This one began to read when the row at 50 was the newest.
+        let requests = vec![request(50, ONE_PHASE, &version_2), request(71, 0, b"")];
         let batch = [&[BATCH][..], &Command { requests }.encode_to_vec()].concat();
         let log = Log {
             path: "wal".into(),
@@ -203,18 +250,22 @@ mod tests {
         };
         let mut clock = Clock::default();
         assert_eq!(clock.made(60, 5), Made::Unknown, "no log is left");
-        clock.latest_below = None;
+        clock.around = None;
         clock.read(&[log], &Keyring::default());
-        for (time, index) in [(60, 5), (70, 5), (75, 9), (80, 9), (71, 9)] {
+        for (time, index) in [(60, 5), (70, 5), (80, 9), (71, 9)] {
             assert_eq!(clock.made(time, 7), Made::At(index), "{time}");
         }
+        assert_eq!(clock.made(50, 7), Made::Below);
         assert_eq!(clock.made(65, 7), Made::Below);
-        assert_eq!(clock.made(72, 7), Made::Above);
-        assert_eq!(clock.made(72, 4), Made::Unknown);
+        assert_eq!(clock.made(90, 9), Made::Above);
         assert_eq!(
-            (clock.cutover_term(9), clock.cutover_term(8)),
-            (Some(2), None)
+            clock.made(50, 4),
+            Made::Below,
+            "before anything above the cutover"
         );
+        assert_eq!(clock.made(90, 4), Made::Above);
+        let terms = (clock.cutover_term(9), clock.cutover_term(8));
+        assert_eq!(terms, (Some(2), None));
         assert!(times(b"\x00\xff\xff").is_empty());
     }
 }

@@ -69,7 +69,8 @@ pub(super) fn parse(file: &[u8]) -> Manifest {
     let found = records::parse(file, None);
     let mut live = Live::default();
     let mut damage = found.damage;
-    let mut understood = damage.is_empty();
+    // A change that is cut off may have made a table live.
+    let mut understood = damage.is_empty() && found.cut.is_none();
     for record in &found.records {
         if let Err(what) = edit(&record.bytes, &mut live) {
             understood = false;

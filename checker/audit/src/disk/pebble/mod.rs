@@ -9,6 +9,8 @@ mod manifest;
 mod records;
 mod rows;
 pub(in crate::disk) mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
