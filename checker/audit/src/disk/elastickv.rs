@@ -9,6 +9,8 @@ use crate::finding::Place;
 
 /// Says which Raft library wrote a data directory; the reference store has no such file.
 const ENGINE: &str = "raft-engine";
+/// The database; copies of it on their way have names that go on behind this.
+const STATE: &str = "fsm.db";
 /// Where a node of several groups keeps each.
 const GROUP: &str = "group-";
 /// A snapshot that is being received.
@@ -24,9 +26,7 @@ pub(super) fn is_its(data_dir: &Path) -> bool {
     data_dir.join(ENGINE).is_file()
         || in_folder(data_dir, |name| name.starts_with(GROUP))
         || in_folder(&data_dir.join("wal"), |name| name.ends_with(".wal"))
-        || in_folder(&data_dir.join("fsm.db"), |name| {
-            name.starts_with("MANIFEST-")
-        })
+        || in_folder(&data_dir.join(STATE), |name| name.starts_with("MANIFEST-"))
 }
 
 /// Reads everything of a node that can be read. What can't be read becomes a gap.
@@ -59,7 +59,9 @@ impl Found {
                 name if name.starts_with(GROUP) && path.is_dir() => self.folder(path, all),
                 _ if !all => {}
                 // Checkpoints, restores and tables on their way as well.
-                name if name.starts_with("fsm.db") && path.is_dir() => pebble::read(path, self),
+                name if name.starts_with(STATE) && path.is_dir() => {
+                    pebble::read(path, name == STATE, self);
+                }
                 "fsm-snap" if path.is_dir() => self.snapshots(path),
                 "snap" if path.is_dir() => self.pointers(path),
                 name if name.starts_with(SPOOL) && path.is_file() => self.half_snapshot(path),

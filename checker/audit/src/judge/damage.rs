@@ -45,7 +45,7 @@ impl Judge<'_> {
             for hit in hits {
                 let spot = Spot::new(node.name, place, &table.path).offset(Some(block.offset));
                 match hit {
-                    Hit::Canary(at) => self.canary(at, place, spot),
+                    Hit::Canary(at, spelling) => self.canary(at, spelling, place, spot),
                     Hit::Secret(at) => {
                         let secret = self.needles.secret(at);
                         let (name, spelling) = (&secret.name, &secret.spelling);

@@ -11,7 +11,7 @@ mod tables;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use keyquake_formats::keys::Kek;
 use keyquake_formats::sidecar::Sidecar;
@@ -473,11 +473,14 @@ fn same(one: &Path, other: &Path) -> bool {
 /// What kind of place a file under a data directory is.
 fn place_of(data_dir: &Path, path: &Path) -> Place {
     let below = path.strip_prefix(data_dir).unwrap_or(path);
-    let first = below.components().next();
+    let mut parts = below.components();
+    let of_group = |part: &Component<'_>| part.as_os_str().to_string_lossy().starts_with("group-");
+    let first = parts.find(|part| !of_group(part));
     let first = first.map(|part| part.as_os_str().to_string_lossy());
     match first.as_deref().unwrap_or_default() {
         "wal" => Place::Log,
         "fsm-snap" => Place::Snapshots,
+        name if name.starts_with("elastickv-etcd-snapshot-") => Place::Snapshots,
         name if name.starts_with("fsm.db") => match path.extension() {
             Some(ending) if ending == "log" => Place::TableLogs,
             _ => Place::Tables,

@@ -167,6 +167,21 @@ fn a_flipped_byte_is_told_apart_wherever_it_is() {
     }
 }
 
+#[test]
+fn a_table_that_is_gone_is_missed() {
+    let real = Real::whole();
+    fs::remove_file(real.path(TABLE)).unwrap();
+    let audit = real.audit();
+    let found = findings(&audit);
+    let named = |found: &&Finding| found.explanation.contains("000020.sst, which is not there");
+    assert!(found.iter().any(named), "{audit}");
+    real.edit(MANIFEST, Vec::clear);
+    let audit = real.audit();
+    let found = findings(&audit);
+    let named = |found: &&Finding| found.explanation.contains("says nothing");
+    assert!(found.iter().any(named), "{audit}");
+}
+
 /// With the checksums put right, only the envelope can tell.
 #[test]
 fn a_change_under_a_right_checksum_is_found_by_what_it_breaks() {

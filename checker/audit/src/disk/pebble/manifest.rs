@@ -38,6 +38,14 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Where nothing is part of the state.
+    pub(super) fn none() -> Live {
+        Live {
+            first_log: u64::MAX,
+            ..Live::default()
+        }
+    }
+
     pub(super) fn has_table(&self, file: u64) -> bool {
         let numbers = self.tables.iter().map(|(number, _)| number);
         let mut files = numbers.map(|number| self.backing.get(number).unwrap_or(number));
@@ -71,6 +79,10 @@ pub(super) fn parse(file: &[u8]) -> Manifest {
     let mut damage = found.damage;
     // A change that is cut off may have made a table live.
     let mut understood = damage.is_empty() && found.cut.is_none();
+    if found.records.is_empty() {
+        understood = false;
+        damage.push((0, "the manifest in force says nothing".to_owned()));
+    }
     for record in &found.records {
         if let Err(what) = edit(&record.bytes, &mut live) {
             understood = false;

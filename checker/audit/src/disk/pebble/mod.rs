@@ -18,13 +18,17 @@ use super::{Damage, DiskError, Found, Row, Table, entries, read_file};
 use crate::finding::Place;
 use manifest::Live;
 
-/// Reads what lies in a database's folder.
-pub(super) fn read(folder: &Path, found: &mut Found) {
+/// Reads what lies in a database's folder. If it is not the node's state but a copy on its way,
+/// nothing in it need be whole.
+pub(super) fn read(folder: &Path, is_state: bool, found: &mut Found) {
     let paths = match entries(folder) {
         Ok(paths) => paths,
         Err(error) => return found.gaps.push(error),
     };
-    let live = live(&paths, found);
+    let live = match is_state {
+        true => live(&paths, found),
+        false => Some(Live::none()),
+    };
     let is_live = |number: Option<u64>, of: fn(&Live, u64) -> bool| match (&live, number) {
         (Some(live), Some(number)) => of(live, number),
         // What cannot be told to be left over must be whole.
