@@ -158,7 +158,10 @@ fn new_table(cursor: &mut Cursor<'_>, form: u64) -> Read<((u64, u64), Option<u64
         cursor.varint()?;
     }
     let mut backing = None;
-    while form == TAGGED || form == RANGED {
+    if form != TAGGED && form != RANGED {
+        return Ok(((number, level), backing));
+    }
+    loop {
         match cursor.varint()? {
             1 => break,
             66 => backing = Some(cursor.varint()?),

@@ -7,6 +7,7 @@ use super::block::{self, Block, Checksum, Handle, Shut};
 use super::footer::{self, Footer, Version};
 use super::rows::{self, RowAt};
 use crate::disk::bytes::{Cursor, Read};
+use crate::disk::database::KeyValue;
 use crate::disk::{Inflated, Row};
 
 const PROPERTIES: &[u8] = b"rocksdb.properties";
@@ -96,7 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     fn table(&mut self, footer: &Footer) {
-        let meta = self.rows_of(footer.metaindex, "the metaindex").1;
+        let meta = self.rows_of(footer.metaindex, "the metaindex");
         let mut properties = Vec::new();
         let (mut range_deletions, mut value_index) = (0, None);
         for (name, value) in &meta {
@@ -107,16 +108,16 @@ impl<'a> Reader<'a> {
                 continue;
             };
             match name.as_slice() {
-                PROPERTIES => properties = self.rows_of(handle, "the properties").1,
+                PROPERTIES => properties = self.rows_of(handle, "the properties"),
                 VALUE_INDEX => value_index = Some((handle, cursor.rest().to_vec())),
                 RANGE_KEYS => {
-                    if !self.rows_of(handle, "the range keys").1.is_empty() {
+                    if !self.rows_of(handle, "the range keys").is_empty() {
                         let what = "it has keys for ranges, whose values are not read";
                         self.content.unread.push(what.to_owned());
                     }
                 }
                 name if RANGE_DELETIONS.contains(&name) => {
-                    range_deletions += self.rows_of(handle, "the range deletions").1.len() as u64;
+                    range_deletions += self.rows_of(handle, "the range deletions").len() as u64;
                 }
                 // A filter holds hashes of keys: it is checked, and nothing else.
                 _ => _ = self.open(handle, "a block that the metaindex names"),
@@ -128,11 +129,11 @@ impl<'a> Reader<'a> {
         let property = |name: &[u8]| properties.iter().find(|(key, _)| key == name);
         let two_levels =
             property(INDEX_KIND).and_then(|(_, value)| value.first().copied()) == Some(TWO_LEVELS);
-        let mut index = self.rows_of(footer.index, "the index").1;
+        let mut index = self.rows_of(footer.index, "the index");
         if two_levels {
             let parts = std::mem::take(&mut index);
             for part in self.handles(footer.index, &parts) {
-                let (_, mut rows) = self.rows_of(part, "a part of the index");
+                let mut rows = self.rows_of(part, "a part of the index");
                 index.append(&mut rows);
             }
         }
@@ -157,18 +158,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Rows of a block with owned values, for all that are few.
-    fn rows_of(&mut self, handle: Handle, what: &str) -> (usize, Vec<(Vec<u8>, Vec<u8>)>) {
+    fn rows_of(&mut self, handle: Handle, what: &str) -> Vec<KeyValue> {
         let Some(block) = self.open(handle, what) else {
-            return (0, Vec::new());
+            return Vec::new();
         };
         let rows = self.parsed(handle, &block, what);
         let owned = rows
             .into_iter()
             .map(|(key, value)| (key, block.bytes[value].to_vec()));
-        (handle.offset, owned.collect())
+        owned.collect()
     }
 
-    fn handles(&mut self, index: Handle, rows: &[(Vec<u8>, Vec<u8>)]) -> Vec<Handle> {
+    fn handles(&mut self, index: Handle, rows: &[KeyValue]) -> Vec<Handle> {
         let mut handles = Vec::new();
         for (_, value) in rows {
             // Properties of the block may stand behind its place.
@@ -181,12 +182,12 @@ impl<'a> Reader<'a> {
     }
 
     fn open(&mut self, handle: Handle, what: &str) -> Option<Block<'a>> {
-        if let Some(end) = handle.end().filter(|end| *end <= self.footer_at) {
-            if self.seen.insert(handle.offset, end).is_some() {
-                let at = handle.offset;
-                self.damage(at, format!("two things are said to lie at byte {at}"));
-                return None;
-            }
+        if let Some(end) = handle.end().filter(|end| *end <= self.footer_at)
+            && self.seen.insert(handle.offset, end).is_some()
+        {
+            let at = handle.offset;
+            self.damage(at, format!("two things are said to lie at byte {at}"));
+            return None;
         }
         let file = self.file;
         match block::open(file, handle, self.checksum) {
@@ -235,13 +236,15 @@ impl<'a> Reader<'a> {
             };
             let [kind, ..] = *trailer;
             let seq = u64::from_le_bytes(*trailer) >> 8;
+            // In a compressed block a value has no place of its own.
             let offset = match block.was_compressed() {
                 true => handle.offset,
                 false => handle.offset + value.start,
             };
+            let behind_mark = offset + usize::from(!block.was_compressed());
             let bytes = &block.bytes[value];
             match kind & !HIDDEN {
-                SET if self.version.marks_values() => self.marked(user, bytes, offset, seq),
+                SET if self.version.marks_values() => self.marked(user, bytes, behind_mark, seq),
                 SET | SET_OVER_DELETED => self.row(user, bytes.to_vec(), offset, seq),
                 DELETE | SINGLE_DELETE | SIZED_DELETE => self.content.deletions += 1,
                 kind => {
@@ -269,7 +272,7 @@ impl<'a> Reader<'a> {
             return self.damage(offset, "a value lacks the byte before it");
         };
         match mark & VALUE_PLACE {
-            VALUE_HERE => self.row(user, rest.to_vec(), offset + 1, seq),
+            VALUE_HERE => self.row(user, rest.to_vec(), offset, seq),
             VALUE_IN_BLOCK => match self.value_elsewhere(rest) {
                 Ok(value) => self.row(user, value, offset, seq),
                 Err(what) => self.damage(offset, what),
