@@ -205,6 +205,52 @@ mod tests {
     use super::super::Data;
     use super::*;
 
+    /// Key, writer, last epoch: as in the fixture's sidecar.
+    const REGISTERED: [(u32, u16, u16); 4] = [
+        (790_942_205, 0xd4c0, 2),
+        (887_240_941, 0xd4c0, 0),
+        (2_179_647_424, 0xd4c0, 1),
+        (3_555_221_489, 0xd4c0, 0),
+    ];
+
+    /// What `tests/fixtures` holds of a real node, unpacked.
+    fn unpack(packed: &Path, target: &Path) {
+        std::fs::create_dir_all(target).unwrap();
+        for path in entries(packed).unwrap() {
+            let to = target.join(path.file_stem().unwrap());
+            match path.is_dir() {
+                true => unpack(&path, &target.join(path.file_name().unwrap())),
+                false => {
+                    let bytes = std::fs::read(&path).unwrap();
+                    std::fs::write(to, zstd::stream::decode_all(&bytes[..]).unwrap()).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_real_node_is_known_by_its_files_and_its_registry_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/elastickv/n1");
+        unpack(&packed, dir.path());
+        for file in ["", ENGINE, "wal/0000000000000000-0000000000000000.wal"] {
+            // Each of its marks is enough.
+            _ = std::fs::remove_file(dir.path().join(file));
+            assert!(is_its(dir.path()), "without {file}");
+        }
+        unpack(&packed, dir.path());
+        let found = super::super::read(dir.path());
+        assert!(found.gaps.is_empty() && found.damage.is_empty() && found.cuts.is_empty());
+        assert_eq!(found.stamps, Stamps::Clock);
+        let writers = found.registry.iter().map(|row| {
+            assert_eq!(row.full_node_id as u16, row.node_id16);
+            assert!(row.first_seen <= row.last_seen);
+            (row.dek_id, row.node_id16, row.last_seen)
+        });
+        let writers = Vec::from_iter(writers);
+        assert_eq!(writers, REGISTERED);
+    }
+
     #[test]
     fn what_a_later_entry_takes_the_place_of_is_marked() {
         let log = |indexes: &[u64]| Log {
