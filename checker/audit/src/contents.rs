@@ -47,6 +47,8 @@ impl Contents {
             logs,
             snapshots,
             gaps,
+            // Only elastickv's disks have more.
+            ..
         } = found;
         if let Some(gap) = gaps.into_iter().next() {
             return Err(gap);

@@ -110,8 +110,10 @@ impl Invariant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// The state's tables and their journals.
+    /// The state's tables, and their journals where the engine reads both.
     Tables,
+    /// The journals of tables, where they are read on their own.
+    TableLogs,
     /// The Raft log.
     Log,
     /// Snapshot files.
@@ -142,6 +144,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Place::Tables => "tables",
+            Place::TableLogs => "table-logs",
             Place::Log => "log",
             Place::Snapshots => "snapshots",
             Place::Sidecar => "sidecar",

@@ -129,6 +129,9 @@ pub struct Audit {
     pub nonces: u64,
     /// What the scan of all bytes went through.
     pub scanned: Scanned,
+    /// Where a file ends in the middle of something, as a kill or a power loss leaves it. What
+    /// stands behind is no part of the state.
+    pub cuts: Vec<String>,
     /// What could not be looked at, and why.
     pub gaps: Vec<String>,
     /// What was collected on the way; `None` if nothing was.
@@ -156,14 +159,14 @@ impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "node  place      envelopes   opened   failed  clear: by right  by wrong    bare"
+            "node  place       envelopes   opened   failed  clear: by right  by wrong    bare"
         )?;
         for node in &self.nodes {
             for (place, counts) in &node.places {
                 let failed: u64 = counts.failed.values().sum();
                 writeln!(
                     f,
-                    "{:<5} {place:<9} {:>10} {:>8} {failed:>8} {:>16} {:>9} {:>7}",
+                    "{:<5} {place:<10} {:>10} {:>8} {failed:>8} {:>16} {:>9} {:>7}",
                     node.node,
                     counts.envelopes,
                     counts.opened,
@@ -188,6 +191,9 @@ impl fmt::Display for Audit {
             "scanned: {} files, {} bytes; {} nonces",
             self.scanned.files, self.scanned.bytes, self.nonces
         )?;
+        for cut in &self.cuts {
+            writeln!(f, "cut: {cut}")?;
+        }
         if let Some(past) = &self.past {
             writeln!(
                 f,

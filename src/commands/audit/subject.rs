@@ -9,7 +9,6 @@ use keyquake_audit::{Answered, Canaries, Canary, MayStand, NodeDisks, Subject};
 use keyquake_cluster::node_name;
 use keyquake_nemesis::{Call, CallRequest, Details, is_struck};
 use keyquake_results::RunFolder;
-use keyquake_systems::SystemName;
 use keyquake_systems::elastickv::encryption::{KeyFiles, twin_of};
 
 use super::past;
@@ -19,6 +18,8 @@ use crate::plan::{Encryption, Plan};
 
 /// What a data directory has in it, and nothing else does.
 const TABLES: &str = "fsm.db";
+/// What the data directory of a node with several groups has in it instead.
+const GROUP: &str = "group-";
 
 /// The disks of a stored run, and every value it may have written.
 pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
@@ -29,11 +30,6 @@ pub fn of_run(run: &RunFolder) -> anyhow::Result<Subject> {
 
 /// The same, of a run whose plan and history are known.
 pub fn of_plan(run: &RunFolder, plan: &Plan, history: &History) -> anyhow::Result<Subject> {
-    ensure!(
-        plan.cluster.system == SystemName::Reference,
-        "the disks of {} can't be read yet; only those of the reference store can",
-        plan.cluster.system
-    );
     let files = KeyFiles::of_run(run.path());
     let cluster = &plan.cluster;
     let node = |index: u16| {
@@ -194,7 +190,7 @@ fn data_dirs(
     found: &mut BTreeMap<String, PathBuf>,
 ) -> anyhow::Result<()> {
     let name = folder.file_name().map(|name| name.to_string_lossy());
-    if let Some(name) = name.filter(|_| folder.join(TABLES).is_dir()) {
+    if let Some(name) = name.filter(|_| is_data_dir(folder)) {
         let before = found.insert(name.clone().into_owned(), folder.to_owned());
         ensure!(
             before.is_none(),
@@ -214,6 +210,15 @@ fn data_dirs(
         }
     }
     Ok(())
+}
+
+fn is_data_dir(folder: &Path) -> bool {
+    let has_groups = || {
+        let listed = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names = listed.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.any(|name| name.starts_with(GROUP) && folder.join(name).join(TABLES).is_dir())
+    };
+    folder.join(TABLES).is_dir() || has_groups()
 }
 
 fn existing(path: PathBuf) -> Vec<PathBuf> {

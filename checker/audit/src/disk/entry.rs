@@ -1,4 +1,4 @@
-//! A log entry: raft-rs' protobuf around `0x01 ‖ proposal id BE64 ‖ payload` (section 5.3 of
+//! A log entry: raft-rs' and etcd's protobuf around `0x01 ‖ proposal id BE64 ‖ payload` (section 5.3 of
 //! the contract).
 
 use prost::Message;
@@ -12,7 +12,7 @@ const HEADER_BYTES: usize = 9;
 /// `entry_type` of what a client or an operator proposed.
 const NORMAL: i32 = 0;
 
-/// `eraftpb.Entry`.
+/// `eraftpb.Entry`, and `raftpb.Entry`.
 #[derive(Clone, PartialEq, Message)]
 struct EntryMessage {
     #[prost(int32, tag = "1")]
@@ -39,14 +39,23 @@ pub(crate) enum Data {
 /// # Errors
 /// What does not fit.
 pub(crate) fn parse(key_index: u64, bytes: &[u8]) -> Result<Entry, String> {
-    let message = EntryMessage::decode(bytes)
-        .map_err(|error| format!("the entry at index {key_index} does not decode: {error}"))?;
-    if message.index != key_index {
+    let entry = decode(bytes).map_err(|what| format!("index {key_index}: {what}"))?;
+    if entry.index != key_index {
         return Err(format!(
             "the entry at index {key_index} says to be that of {}",
-            message.index
+            entry.index
         ));
     }
+    Ok(entry)
+}
+
+/// Reads an entry that says itself which it is.
+///
+/// # Errors
+/// What does not fit.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Entry, String> {
+    let message = EntryMessage::decode(bytes)
+        .map_err(|error| format!("an entry does not decode: {error}"))?;
     let data = match message.data.as_slice() {
         [] => Data::Bare,
         _ if message.entry_type != NORMAL => Data::Bare,
@@ -55,7 +64,8 @@ pub(crate) fn parse(key_index: u64, bytes: &[u8]) -> Result<Entry, String> {
         }
         data => {
             return Err(format!(
-                "the data of entry {key_index} ({} bytes, the first 0x{:02x}) has no known header",
+                "the data of entry {} ({} bytes, the first 0x{:02x}) has no known header",
+                message.index,
                 data.len(),
                 data[0]
             ));
@@ -65,6 +75,8 @@ pub(crate) fn parse(key_index: u64, bytes: &[u8]) -> Result<Entry, String> {
         index: message.index,
         term: message.term,
         data,
+        offset: None,
+        overwritten: false,
     })
 }
 

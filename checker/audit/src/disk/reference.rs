@@ -1,10 +1,9 @@
 //! How the reference store's data directory is laid out: tables and log are fjall databases,
 //! snapshots are files.
 
-use std::fs;
 use std::path::Path;
 
-use super::{DiskError, Found, Log, Row, Snapshot, Table, database, entries, entry, snapshot};
+use super::{DiskError, Found, Log, Row, Table, database, entries, entry};
 
 /// The first byte of a log row that is an entry; the others are the node's own notes.
 const ENTRY_ROW: u8 = b'e';
@@ -17,7 +16,7 @@ pub(super) fn read(data_dir: &Path) -> Found {
             let name = path.file_name().and_then(|name| name.to_str());
             match name.unwrap_or_default() {
                 // Set aside or half gone ones as well: what lies there, lies on the disk.
-                name if name.starts_with("fsm.db") && path.is_dir() => found.table(path),
+                name if name.starts_with("fsm.db") && path.is_dir() => found.database(path),
                 "wal" => found.generations(path),
                 "fsm-snap" => found.snapshots(path),
                 _ => {}
@@ -29,18 +28,19 @@ pub(super) fn read(data_dir: &Path) -> Found {
 }
 
 impl Found {
-    fn table(&mut self, path: &Path) {
+    fn database(&mut self, path: &Path) {
         match database::rows(path) {
             Ok(rows) => self.tables.push(Table {
-                path: path.to_owned(),
                 rows: rows
                     .into_iter()
                     .map(|(key, value)| Row {
                         key,
                         value,
                         offset: None,
+                        seq: 0,
                     })
                     .collect(),
+                ..Table::at(path, true)
             }),
             Err(error) => self.gap(path, error),
         }
@@ -89,46 +89,4 @@ impl Found {
         }
         self.logs.push(log);
     }
-
-    fn snapshots(&mut self, folder: &Path) {
-        let paths = match entries(folder) {
-            Ok(paths) => paths,
-            Err(error) => return self.gaps.push(error),
-        };
-        for path in paths {
-            // A temporary of a node that was killed is torn by right; its bytes are scanned.
-            if path.extension().is_none_or(|ending| ending != "fsm") {
-                continue;
-            }
-            match read_snapshot(&path) {
-                Ok(snapshot) => self.snapshots.push(snapshot),
-                Err(error) => self.gaps.push(error),
-            }
-        }
-    }
-}
-
-fn read_snapshot(path: &Path) -> Result<Snapshot, DiskError> {
-    let form = |what| DiskError::Form {
-        path: path.to_owned(),
-        what,
-    };
-    let stem = path.file_stem().and_then(|stem| stem.to_str());
-    let index = u64::from_str_radix(stem.unwrap_or_default(), 16)
-        .map_err(|_| form("its name is not a log index".to_owned()))?;
-    let bytes = fs::read(path).map_err(|source| DiskError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let content = snapshot::parse(&bytes).map_err(form)?;
-    Ok(Snapshot {
-        index,
-        version: content.version,
-        cutover: content.cutover,
-        checksum_fits: content.checksum_fits,
-        table: Table {
-            path: path.to_owned(),
-            rows: content.rows,
-        },
-    })
 }

@@ -1,62 +1,110 @@
-//! The writer registry's rows among those of the state: `!encryption|writers|` key id BE32 `|`
-//! node id BE16 → full node id BE64, first and last seen epoch BE16 (section 5.4 of the contract).
+//! The writer registry as it lies among the rows: `!encryption|writers|` ‖ key id BE32 ‖ `|` ‖
+//! node id BE16, and under it full id BE64 ‖ first epoch BE16 ‖ last epoch BE16 (section 5.2 of
+//! the contract).
 
-use super::Row;
+use std::collections::BTreeMap;
+
+use super::bytes::{Cursor, Read};
+use super::{Row, Table};
 
 const PREFIX: &[u8] = b"!encryption|writers|";
 
-/// What the registry says of one writer under one key.
+/// Who may seal under a key, and in which of its process loads it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Registered {
+    /// The key.
     pub(crate) key_id: u32,
+    /// The 16 bits of the writer that stand in nonces.
     pub(crate) node_id: u16,
+    /// All 64 of them.
     pub(crate) full_node_id: u64,
+    /// The epoch in which it was registered.
     pub(crate) first_seen: u16,
+    /// The last epoch it has registered.
     pub(crate) last_seen: u16,
+    /// The engine's count of writes; 0 where it does not say it.
+    pub(crate) seq: u64,
 }
 
-/// The row's meaning, if it is one of the registry's.
-pub(crate) fn registered(row: &Row) -> Option<Registered> {
-    let key: &[u8; 7] = row.key.strip_prefix(PREFIX)?.try_into().ok()?;
-    let value: &[u8; 12] = row.value.as_slice().try_into().ok()?;
-    let [k0, k1, k2, k3, b'|', n0, n1] = *key else {
-        return None;
+/// The newest row of every writer, of what the state is made of.
+pub(super) fn newest<'a>(tables: impl Iterator<Item = &'a Table>) -> Vec<Registered> {
+    let mut newest: BTreeMap<(u32, u16), Registered> = BTreeMap::new();
+    let rows = tables
+        .filter(|table| table.live)
+        .flat_map(|table| &table.rows);
+    for row in rows.filter_map(parse) {
+        let of = newest.entry((row.key_id, row.node_id)).or_insert(row);
+        if row.seq >= of.seq {
+            *of = row;
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// A row of the registry; `None` if it is another, or of no form that it could have.
+fn parse(row: &Row) -> Option<Registered> {
+    let read = |key: &[u8]| -> Read<Registered> {
+        let mut key = Cursor::new(key);
+        let key_id = key.u32_big()?;
+        key.byte()?;
+        let node_id = key.u16_big()?;
+        let mut value = Cursor::new(&row.value);
+        Ok(Registered {
+            key_id,
+            node_id,
+            full_node_id: value.u64_big()?,
+            first_seen: value.u16_big()?,
+            last_seen: value.u16_big()?,
+            seq: row.seq,
+        })
     };
-    let (id, epochs) = value.split_first_chunk::<8>()?;
-    Some(Registered {
-        key_id: u32::from_be_bytes([k0, k1, k2, k3]),
-        node_id: u16::from_be_bytes([n0, n1]),
-        full_node_id: u64::from_be_bytes(*id),
-        first_seen: u16::from_be_bytes([epochs[0], epochs[1]]),
-        last_seen: u16::from_be_bytes([epochs[2], epochs[3]]),
-    })
+    row.key.strip_prefix(PREFIX).and_then(|key| read(key).ok())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
+    fn row(node: u16, last: u16, seq: u64) -> Row {
+        let key = [PREFIX, &7_u32.to_be_bytes(), b"|", &node.to_be_bytes()].concat();
+        let value = [&9_u64.to_be_bytes()[..], &[0, 1], &last.to_be_bytes()].concat();
+        let offset = None;
+        Row {
+            key,
+            value,
+            offset,
+            seq,
+        }
+    }
+
     #[test]
-    fn rows_of_the_registry_are_read_and_others_are_not() {
-        let row = |key: &[u8], value: &[u8]| Row {
-            key: key.to_vec(),
-            value: value.to_vec(),
-            offset: None,
+    fn the_newest_row_of_the_live_state_counts() {
+        let table = |live, rows| Table {
+            rows,
+            ..Table::at(Path::new("t"), live)
         };
-        let key = b"!encryption|writers|\0\0\x01\x02|\xd4\xc0";
-        let value = [0, 0, 0, 0, 0, 0, 0xd4, 0xc0, 0, 1, 0, 9];
-        assert_eq!(
-            registered(&row(key, &value)),
-            Some(Registered {
-                key_id: 0x102,
-                node_id: 0xd4c0,
-                full_node_id: 0xd4c0,
-                first_seen: 1,
-                last_seen: 9,
+        let mut other = row(3, 1, 99);
+        other.key[0] = b'?';
+        let tables = [
+            table(true, vec![row(3, 5, 20), row(4, 1, 0)]),
+            table(false, vec![row(3, 9, 90)]),
+            table(true, vec![row(3, 4, 10), other]),
+        ];
+        let found = newest(tables.iter());
+        let said: Vec<_> = found
+            .iter()
+            .map(|row| {
+                (
+                    row.key_id,
+                    row.node_id,
+                    row.full_node_id,
+                    row.first_seen,
+                    row.last_seen,
+                )
             })
-        );
-        assert_eq!(registered(&row(key, &value[1..])), None);
-        assert_eq!(registered(&row(&key[..26], &value)), None);
-        assert_eq!(registered(&row(b"!encryption|state", &value)), None);
+            .collect();
+        assert_eq!(said, [(7, 3, 9, 1, 5), (7, 4, 9, 1, 1)]);
     }
 }

@@ -21,6 +21,7 @@ impl Judge<'_> {
             nodes: self.nodes.clone(),
             nonces: self.nonces.len(),
             scanned: self.scanned.clone(),
+            cuts: self.cuts.clone(),
             gaps: self.gaps.clone(),
             canaries,
             past: self.past_counts(self.subject.past.as_ref(), chains),
@@ -62,7 +63,13 @@ impl Judge<'_> {
 
     /// An invariant about something that these disks never saw is left out.
     fn verdicts(&self, audit: &Audit, converged: Result<String, String>) -> Vec<Audited> {
-        let totals = [Place::Tables, Place::Log, Place::Snapshots].map(|place| audit.total(place));
+        let places = [
+            Place::Tables,
+            Place::Log,
+            Place::Snapshots,
+            Place::TableLogs,
+        ];
+        let totals = places.map(|place| audit.total(place));
         let envelopes: u64 = totals.iter().map(|counts| counts.envelopes).sum();
         let opened: u64 = totals.iter().map(|counts| counts.opened).sum();
         let sealing = self.cluster.storage_cutover > 0 || envelopes > 0;
@@ -160,7 +167,7 @@ impl Judge<'_> {
         }
     }
 
-    fn plain(&self, audit: &Audit, totals: &[Counts; 3]) -> Result<String, String> {
+    fn plain(&self, audit: &Audit, totals: &[Counts; 4]) -> Result<String, String> {
         let cutover = self.cluster.storage_cutover;
         let Some(canaries) = &audit.canaries else {
             return Err(
@@ -170,7 +177,7 @@ impl Judge<'_> {
         if cutover == 0 {
             return Err("no sidecar names phase 1's cutover".to_owned());
         }
-        let by_right: u64 = [&totals[0], &totals[2]]
+        let by_right: u64 = [&totals[0], &totals[2], &totals[3]]
             .map(|counts| counts.clear_by_right)
             .iter()
             .sum();
@@ -180,16 +187,21 @@ impl Judge<'_> {
         ))
     }
 
-    fn open(&self, envelopes: u64, opened: u64, totals: &[Counts; 3]) -> Result<String, String> {
+    fn open(&self, envelopes: u64, opened: u64, totals: &[Counts; 4]) -> Result<String, String> {
         if !self.has_kek && envelopes > 0 {
             return Err(format!(
                 "there are {envelopes} envelopes, and no KEK to open them with"
             ));
         }
         some(opened, "there is no envelope", || {
-            let [tables, log, snapshots] = totals.each_ref().map(|counts| counts.opened);
+            let [tables, log, snapshots, table_logs] =
+                totals.each_ref().map(|counts| counts.opened);
+            let table_logs = match table_logs {
+                0 => String::new(),
+                some => format!("{some} in table logs, "),
+            };
             format!(
-                "{opened} of {envelopes} opened: {tables} in tables, {log} in the log, \
+                "{opened} of {envelopes} opened: {tables} in tables, {table_logs}{log} in the log, \
                  {snapshots} in snapshots"
             )
         })

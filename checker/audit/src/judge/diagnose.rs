@@ -6,7 +6,7 @@
 
 use keyquake_formats::Purpose;
 
-use crate::disk::Row;
+use crate::disk::Table;
 use crate::envelope::{Envelope, NONCE_BYTES, TAG_BYTES, VALUE_HEADER_BYTES};
 use crate::keyring::{Keyring, Shut};
 
@@ -169,11 +169,11 @@ fn flipped_bit(envelope: &Envelope, opens: impl Fn(&Envelope) -> bool) -> Option
     None
 }
 
-/// A row of the state, among the others of its table.
+/// A row of the state, among the others of its node.
 pub(super) struct RowBinding<'a> {
     pub(super) key: &'a [u8],
     pub(super) header: &'a [u8],
-    pub(super) table: &'a [Row],
+    pub(super) among: &'a [&'a Table],
 }
 
 impl Binding for RowBinding<'_> {
@@ -188,7 +188,8 @@ impl Binding for RowBinding<'_> {
             let aad = envelope.storage_aad(header, key);
             ring.open(envelope, Self::PURPOSE, &aad).is_ok()
         };
-        if let Some(from) = self.table.iter().find(|row| opens(self.header, &row.key)) {
+        let mut rows = self.among.iter().flat_map(|table| &table.rows);
+        if let Some(from) = rows.find(|row| opens(self.header, &row.key)) {
             let key = String::from_utf8_lossy(&from.key).into_owned();
             return Some(found("moved", format!("it was sealed for the row {key:?}")));
         }

@@ -64,10 +64,14 @@ struct NodeFacts {
 struct Life {
     rows_end: u64,
     log_end: u64,
+    /// The highest term in its log.
+    log_term: u64,
+    /// The term of the entry that is looked at.
+    term: u64,
     /// By key: the last epoch.
     epochs: BTreeMap<u32, u16>,
-    /// By key and place: the highest index that was sealed under an epoch.
-    own: BTreeMap<(u32, u16, Place), (u64, Option<Spot>)>,
+    /// By key, epoch and place: the highest index that was sealed so, and its term.
+    own: BTreeMap<(u32, u16, Place), (u64, u64, Option<Spot>)>,
 }
 
 impl NodeFacts {
@@ -111,16 +115,18 @@ impl Facts {
         let facts = self.at();
         facts.compare_registry(findings);
         if let Some(death) = &facts.death {
-            for ((key_id, epoch, place), (index, spot)) in &facts.now.own {
-                let ended = match place {
-                    Place::Log => death.log_end,
-                    _ => death.rows_end,
+            for ((key_id, epoch, place), (index, term, spot)) in &facts.now.own {
+                // A leader may have sent out entries that were not yet in its own log when it
+                // ended, and get them back: those are of no later term.
+                let (ended, may_be_of_it) = match place {
+                    Place::Log => (death.log_end, *term <= death.log_term),
+                    _ => (death.rows_end, false),
                 };
                 let last = death.epochs.get(key_id);
                 let (Some(last), Some(spot)) = (last, spot) else {
                     continue;
                 };
-                if *index > ended && epoch <= last {
+                if *index > ended && !may_be_of_it && epoch <= last {
                     let text = format!(
                         "{node} sealed index {index} under epoch {epoch} of key {key_id}, and a process \
                          of it that had ended at index {ended} had sealed under epoch {last}"
@@ -134,6 +140,7 @@ impl Facts {
             let before = facts.death.take().unwrap_or_default();
             life.rows_end = life.rows_end.max(before.rows_end);
             life.log_end = life.log_end.max(before.log_end);
+            life.log_term = life.log_term.max(before.log_term);
             for (key, epoch) in before.epochs {
                 let last = life.epochs.entry(key).or_default();
                 *last = (*last).max(epoch);
@@ -142,14 +149,18 @@ impl Facts {
         }
     }
 
-    /// A row, or an entry, of this index is there.
-    pub(super) fn reached(&mut self, place: Place, index: u64) {
+    /// A row of this index is in the state.
+    pub(super) fn reached_in_state(&mut self, index: u64) {
         let now = &mut self.at().now;
-        let end = match place {
-            Place::Log => &mut now.log_end,
-            _ => &mut now.rows_end,
-        };
-        *end = (*end).max(index);
+        now.rows_end = now.rows_end.max(index);
+    }
+
+    /// An entry of this index and term is in the log; what is said next is about it.
+    pub(super) fn reached_in_log(&mut self, index: u64, term: u64) {
+        let now = &mut self.at().now;
+        now.log_end = now.log_end.max(index);
+        now.log_term = now.log_term.max(term);
+        now.term = term;
     }
 
     /// An envelope that opened, of a row or an entry of this index.
@@ -166,9 +177,10 @@ impl Facts {
         }
         let last = facts.now.epochs.entry(key_id).or_default();
         *last = (*last).max(epoch);
+        let term = facts.now.term;
         let own = facts.now.own.entry((key_id, epoch, place)).or_default();
         if index >= own.0 {
-            *own = (index, Some(spot.clone()));
+            *own = (index, term, Some(spot.clone()));
         }
     }
 

@@ -14,6 +14,8 @@ use crate::judge::{Judge, Node};
 const FORM: [u8; 2] = [0x01, 0x00];
 /// Opcodes that may stand in the clear below the cutover.
 const OPCODES: [u8; 6] = [0x00, 0x01, 0x02, 0x03, 0x04, 0x05];
+/// From here on early releases began a proposal without an opcode.
+const LEGACY_MIN: u8 = 0x08;
 
 /// What a payload turns out to be.
 enum Kind {
@@ -26,8 +28,10 @@ enum Kind {
 impl Judge<'_> {
     pub(super) fn log(&mut self, node: &Node<'_>, log: &Log) {
         for entry in &log.entries {
-            let spot = Spot::new(node.name, Place::Log, &log.path).index(entry.index);
-            self.facts.reached(Place::Log, entry.index);
+            let spot = Spot::new(node.name, Place::Log, &log.path)
+                .offset(entry.offset)
+                .index(entry.index);
+            self.facts.reached_in_log(entry.index, entry.term);
             match &entry.data {
                 Data::Bare => self.counts(node, Place::Log).bare += 1,
                 Data::Payload(payload) => self.payload(node, entry, payload, spot),
@@ -36,25 +40,27 @@ impl Judge<'_> {
     }
 
     fn payload(&mut self, node: &Node<'_>, entry: &Entry, payload: &[u8], spot: Spot) {
-        let (index, at) = (entry.index, (entry.index, entry.term));
+        let at = (entry.index, entry.term);
         let cutover = self.cluster.raft_cutover;
-        let above = cutover != 0 && index > cutover;
-        match kind(node, payload) {
+        let above = cutover != 0 && entry.index > cutover;
+        match kind(node, payload, above) {
             Kind::Envelope => {
                 let opened = self.envelope(node, Place::Log, payload, &LogBinding, spot.clone());
                 let Some(opened) = opened else { return };
                 let (sealer, is_planted) = (Some(opened.nonce), opened.is_planted);
-                self.facts.entry(
-                    Stands {
-                        at,
-                        sealer,
-                        is_planted,
-                        cutover,
-                    },
-                    &opened.plain,
-                    &spot,
-                    &mut self.findings,
-                );
+                if !entry.overwritten {
+                    self.facts.entry(
+                        Stands {
+                            at,
+                            sealer,
+                            is_planted,
+                            cutover,
+                        },
+                        &opened.plain,
+                        &spot,
+                        &mut self.findings,
+                    );
+                }
                 if !above {
                     let text = format!("it is an envelope, and the cutover is at {cutover}");
                     self.findings
@@ -63,18 +69,27 @@ impl Judge<'_> {
             }
             Kind::Clear => {
                 let is_planted = self.see_clear(payload);
-                self.facts.entry(
-                    Stands {
-                        at,
-                        sealer: None,
-                        is_planted,
-                        cutover,
-                    },
-                    payload,
-                    &spot,
-                    &mut self.findings,
-                );
-                if !above {
+                // A leader that knew nothing of the cutover proposed it, and lost it: it was
+                // never committed.
+                let was_lost = entry.overwritten
+                    && self
+                        .clock
+                        .cutover_term(cutover)
+                        .is_none_or(|term| entry.term < term);
+                if !entry.overwritten {
+                    self.facts.entry(
+                        Stands {
+                            at,
+                            sealer: None,
+                            is_planted,
+                            cutover,
+                        },
+                        payload,
+                        &spot,
+                        &mut self.findings,
+                    );
+                }
+                if !above || was_lost {
                     self.counts(node, Place::Log).clear_by_right += 1;
                     return;
                 }
@@ -89,7 +104,7 @@ impl Judge<'_> {
 
 /// An envelope whose first bytes were changed may look like a proposal: it is one only if it
 /// does not open with them put right.
-fn kind(node: &Node<'_>, payload: &[u8]) -> Kind {
+fn kind(node: &Node<'_>, payload: &[u8], above: bool) -> Kind {
     if payload.starts_with(&FORM) {
         return Kind::Envelope;
     }
@@ -100,7 +115,7 @@ fn kind(node: &Node<'_>, payload: &[u8]) -> Kind {
     });
     let known = payload
         .first()
-        .is_some_and(|opcode| OPCODES.contains(opcode));
+        .is_some_and(|opcode| OPCODES.contains(opcode) || !above && *opcode >= LEGACY_MIN);
     match opens || !known {
         true => Kind::Envelope,
         false => Kind::Clear,

@@ -1,6 +1,8 @@
 //! From what lies on the disks to findings and counts.
 
+mod clock;
 mod conclude;
+mod damage;
 mod diagnose;
 mod facts;
 mod log;
@@ -14,7 +16,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use keyquake_formats::keys::Kek;
 use keyquake_formats::node_id::{full_node_id, node_id};
@@ -23,7 +25,7 @@ use rustc_hash::FxHashSet;
 use zeroize::Zeroizing;
 
 use crate::canaries::{Canaries, MayStand};
-use crate::disk::{self, DiskError};
+use crate::disk::{self, DiskError, Found};
 use crate::envelope::{Envelope, Nonce};
 use crate::finding::{Findings, Invariant, Place, Spot};
 use crate::keyring::{Keyring, Shut};
@@ -33,6 +35,7 @@ use crate::scan::{Hit, Needles, Spelling};
 use crate::secrets;
 use crate::subject::{AuditError, NodeDisks, Subject};
 
+use clock::Clock;
 use diagnose::Binding;
 use facts::Facts;
 use nonces::Nonces;
@@ -94,6 +97,9 @@ pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Aud
     judge.ever = Some(&ever);
     for (node, sidecar) in chains.all() {
         judge.persisted(node, sidecar);
+    }
+    for (node, ring) in subject.nodes.iter().zip(&rings) {
+        judge.clock.read(&disk::clock_logs(&node.data_dir), ring);
     }
     if let Some(past) = past {
         judge.past(past, &ever, &chains);
@@ -190,6 +196,9 @@ struct Judge<'a> {
     diagnosed: u32,
     /// Snapshots whose header names the cutover that the sidecars name.
     headers: u64,
+    /// Which entry made which row, where a row does not say it itself.
+    clock: Clock,
+    cuts: Vec<String>,
     /// Every key that any sidecar ever had.
     ever: Option<&'a Keyring>,
     facts: Facts,
@@ -251,6 +260,8 @@ impl<'a> Judge<'a> {
             ],
             diagnosed: 0,
             headers: 0,
+            clock: Clock::default(),
+            cuts: Vec::new(),
             ever: None,
             facts: Facts::default(),
             looked_through: FxHashSet::default(),
@@ -275,27 +286,48 @@ impl<'a> Judge<'a> {
         });
         self.facts
             .begin(node.name, node_id(full_node_id(node.name)));
-        self.rows_and_entries(node);
+        let found = self.rows_and_entries(node);
+        self.replicas.see(node, &found);
         self.facts.end(false, &mut self.findings);
         self.bytes(node);
     }
 
     /// What the engines give of one node's files.
-    fn rows_and_entries(&mut self, node: &Node<'_>) {
+    fn rows_and_entries(&mut self, node: &Node<'_>) -> Found {
         let found = disk::read(&node.disks.data_dir);
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));
         }
-        self.replicas.see(node, &found);
-        for table in &found.tables {
-            self.table(node, Place::Tables, table);
+        self.damaged(node, &found);
+        for row in &found.registry {
+            let spot = Spot::new(node.name, Place::Tables, &node.disks.data_dir);
+            self.facts.registered(*row, &spot, &mut self.findings);
+        }
+        let all: Vec<_> = found.tables.iter().chain(&found.table_logs).collect();
+        for (place, tables) in [
+            (Place::Tables, &found.tables),
+            (Place::TableLogs, &found.table_logs),
+            (Place::Snapshots, &found.half_snapshots),
+        ] {
+            for table in tables {
+                self.table(node, place, table, &all, found.stamps);
+            }
         }
         for log in &found.logs {
             self.log(node, log);
         }
         for snapshot in &found.snapshots {
-            self.snapshot(node, snapshot);
+            self.snapshot(node, snapshot, found.stamps);
         }
+        let unplaced = std::mem::take(&mut self.clock.unplaced);
+        if unplaced > 0 {
+            self.gaps.push(format!(
+                "{}: {unplaced} values in the clear can't be said to be older or newer than \
+                 phase 1: no log holds the entries that made them, nor any near the cutover",
+                node.name
+            ));
+        }
+        found
     }
 
     fn counts(&mut self, node: &Node<'_>, place: Place) -> &mut Counts {
@@ -541,12 +573,18 @@ fn same(one: &Path, other: &Path) -> bool {
 /// What kind of place a file under a data directory is.
 fn place_of(data_dir: &Path, path: &Path) -> Place {
     let below = path.strip_prefix(data_dir).unwrap_or(path);
-    let first = below.components().next();
+    let mut parts = below.components();
+    let of_group = |part: &Component<'_>| part.as_os_str().to_string_lossy().starts_with("group-");
+    let first = parts.find(|part| !of_group(part));
     let first = first.map(|part| part.as_os_str().to_string_lossy());
     match first.as_deref().unwrap_or_default() {
         "wal" => Place::Log,
         "fsm-snap" => Place::Snapshots,
-        name if name.starts_with("fsm.db") => Place::Tables,
+        name if name.starts_with("elastickv-etcd-snapshot-") => Place::Snapshots,
+        name if name.starts_with("fsm.db") => match path.extension() {
+            Some(ending) if ending == "log" => Place::TableLogs,
+            _ => Place::Tables,
+        },
         _ => Place::Other,
     }
 }

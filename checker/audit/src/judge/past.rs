@@ -13,7 +13,7 @@ use super::{Judge, Node, place_of};
 use crate::disk;
 use crate::finding::{Invariant, Place};
 use crate::keyring::Keyring;
-use crate::past::Past;
+use crate::past::{DiskCopy, Past};
 use crate::report::{Audited, PastCounts};
 
 /// The invariants that need more than one look.
@@ -43,11 +43,17 @@ impl Judge<'_> {
         // Their counts are their own: the numbers of nodes are those of the final disks.
         let final_nodes = std::mem::take(&mut self.nodes);
         let (mut before, gaps) = (BTreeMap::new(), std::mem::take(&mut self.gaps));
-        for copy in &past.copies {
+        let copies = || {
+            let tampered = |copy: &&DiskCopy| past.is_tampered(&copy.disks.name, copy.time_ns);
+            past.copies.iter().filter(move |copy| !tampered(copy))
+        };
+        // A log that is cut off later says now which entries made which rows.
+        for copy in copies() {
+            let logs = disk::clock_logs(&copy.disks.data_dir);
+            self.clock.read(&logs, ring);
+        }
+        for copy in copies() {
             let name = &copy.disks.name;
-            if past.is_tampered(name, copy.time_ns) {
-                continue;
-            }
             let node = Node {
                 name,
                 disks: &copy.disks,

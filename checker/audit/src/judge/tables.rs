@@ -1,9 +1,9 @@
 //! Rows of the state, in tables and in snapshots.
 
-use crate::disk::registry::registered;
-use crate::disk::{Row, Snapshot, Table};
+use crate::disk::{Row, Snapshot, Stamps, Table};
 use crate::envelope::{Envelope, OVERHEAD_BYTES, VALUE_HEADER_BYTES};
 use crate::finding::{Invariant, Place, Spot};
+use crate::judge::clock::Made;
 use crate::judge::diagnose::{Binding, RowBinding};
 use crate::judge::{Judge, Node};
 
@@ -18,15 +18,15 @@ pub(super) const CLEAR: u8 = 0x00;
 pub(super) const ENVELOPED: u8 = 0x02;
 
 impl Row {
-    /// The log index of the write that made it: the reference store's commit timestamp.
-    fn commit_index(&self) -> Option<u64> {
+    /// What the write that made it was stamped with: its log index or its commit timestamp.
+    fn stamp(&self) -> Option<u64> {
         let stamp = self.key.last_chunk::<STAMP_BYTES>()?;
         Some(!u64::from_be_bytes(*stamp))
     }
 }
 
 impl Judge<'_> {
-    pub(super) fn snapshot(&mut self, node: &Node<'_>, snapshot: &Snapshot) {
+    pub(super) fn snapshot(&mut self, node: &Node<'_>, snapshot: &Snapshot, stamps: Stamps) {
         let spot = || Spot::new(node.name, Place::Snapshots, &snapshot.table.path);
         if !snapshot.checksum_fits {
             let text = "the checksum at its end is not that of its bytes";
@@ -50,27 +50,41 @@ impl Judge<'_> {
                 .add(Invariant::Boundary, "snapshot-loses-cutover", spot(), text);
         }
         self.headers += u64::from(header != 0 && header == cutover);
-        self.table(node, Place::Snapshots, &snapshot.table);
+        let table = &snapshot.table;
+        self.table(node, Place::Snapshots, table, &[table], stamps);
     }
 
-    pub(super) fn table(&mut self, node: &Node<'_>, place: Place, table: &Table) {
+    /// `among` are the tables that a row may have been moved from.
+    pub(super) fn table(
+        &mut self,
+        node: &Node<'_>,
+        place: Place,
+        table: &Table,
+        among: &[&Table],
+        stamps: Stamps,
+    ) {
+        self.counts(node, place).bare += table.bare;
+        self.inflated(node, place, table);
         for row in &table.rows {
-            self.row(node, place, table, row);
+            self.row(node, (place, table), row, among, stamps);
         }
     }
 
-    fn row(&mut self, node: &Node<'_>, place: Place, table: &Table, row: &Row) {
+    fn row(
+        &mut self,
+        node: &Node<'_>,
+        (place, table): (Place, &Table),
+        row: &Row,
+        among: &[&Table],
+        stamps: Stamps,
+    ) {
         if BOOKKEEPING.iter().any(|prefix| row.key.starts_with(prefix)) {
             self.counts(node, place).bare += 1;
-            if let Some(registered) = registered(row).filter(|_| place == Place::Tables) {
-                let spot = Spot::new(node.name, place, &table.path).offset(row.offset);
-                self.facts.registered(registered, &spot, &mut self.findings);
-            }
             return;
         }
         let spot = || Spot::new(node.name, place, &table.path).offset(row.offset);
-        let Some(index) = row
-            .commit_index()
+        let Some(stamp) = row
+            .stamp()
             .filter(|_| row.value.len() >= VALUE_HEADER_BYTES)
         else {
             let text = format!("row {} is too short to be one", shown(&row.key));
@@ -78,9 +92,18 @@ impl Judge<'_> {
                 .findings
                 .add(Invariant::Open, "row-malformed", spot(), text);
         };
-        let spot = || spot().index(index);
-        if place == Place::Tables {
-            self.facts.reached(place, index);
+        let made = match stamps {
+            Stamps::Indexes => Made::At(stamp),
+            Stamps::Clock => self.clock.made(stamp, self.cluster.storage_cutover),
+        };
+        let spot = || match made {
+            Made::At(index) => spot().index(index),
+            _ => spot(),
+        };
+        if let Made::At(index) = made
+            && place != Place::Snapshots
+        {
+            self.facts.reached_in_state(index);
         }
         let (header, body) = row.value.split_at(VALUE_HEADER_BYTES);
         match header[0] & STATE {
@@ -92,12 +115,12 @@ impl Judge<'_> {
                         .add(Invariant::Open, "value-header-changed", spot(), text);
                 }
             }
-            CLEAR => self.clear_row(node, place, row, index, spot()),
+            CLEAR => self.clear_row(node, place, row, made, spot()),
             ENVELOPED => {
                 let binding = RowBinding {
                     key: &row.key,
                     header,
-                    table: &table.rows,
+                    among,
                 };
                 let _ = self.envelope(node, place, body, &binding, spot());
             }
@@ -109,11 +132,21 @@ impl Judge<'_> {
         }
     }
 
-    fn clear_row(&mut self, node: &Node<'_>, place: Place, row: &Row, index: u64, spot: Spot) {
+    fn clear_row(&mut self, node: &Node<'_>, place: Place, row: &Row, made: Made, spot: Spot) {
         let body = &row.value[VALUE_HEADER_BYTES..];
         self.see_clear(body);
         let cutover = self.cluster.storage_cutover;
-        if cutover == 0 || index <= cutover {
+        let by_right = cutover == 0
+            || match made {
+                Made::At(index) => index <= cutover,
+                Made::Below => true,
+                Made::Above => false,
+                Made::Unknown => {
+                    self.clock.unplaced += 1;
+                    true
+                }
+            };
+        if by_right {
             self.counts(node, place).clear_by_right += 1;
             return;
         }

@@ -2,6 +2,7 @@
 //! tampered with. The bytes are put together here by the contract, not by the auditor's code.
 
 mod clean;
+mod elastickv;
 mod fixture;
 mod nonces;
 mod past;
