@@ -7,6 +7,7 @@
 
 mod finding;
 pub mod history;
+pub mod linear;
 pub mod list_append;
 pub mod register;
 

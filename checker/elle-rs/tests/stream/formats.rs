@@ -87,7 +87,7 @@ fn edn_and_json_have_the_same_names() {
 #[test]
 fn porcupines_logs_and_lines() {
     let log = "INFO  jepsen.core - starting\nINFO  jepsen.util - 4\t:invoke\t:cas\t[2 3]\n\
-               INFO  jepsen.util - 4\t:fail\t:cas\t[2 3]\nINFO  jepsen.util - 3\t:invoke\t:write\t1\r\n\
+               INFO  jepsen.util - 4   :fail :cas    [2 3]\nINFO  jepsen.util - 3\t:invoke\t:write\t1\r\n\
                INFO  jepsen.util - 3\t:info\t:write\t:timed-out\n:nemesis\t:info\t:start\tnil\n\
                2\t:ok\t:read\tnil";
     let (edn, torn) = to_edn(reader(log, None).unwrap()).unwrap();

@@ -5,7 +5,7 @@
 //! INFO  jepsen.util - 4    :info    :cas    :timed-out
 //! ```
 //!
-//! Tabs stand between the words; other lines are passed over. As Porcupine reads them: a
+//! Tabs or blanks stand between the words; other lines are passed over. As Porcupine reads them: a
 //! compare-and-set that failed has found another value than it expected (here: `ok`, and
 //! `swapped` false).
 
@@ -48,11 +48,28 @@ impl<R: Read> Lines<R> {
     }
 }
 
+/// Whether a text looks like one of these logs.
+pub(super) fn is_one(start: &[u8]) -> bool {
+    let kinds: [&[u8]; 4] = [b":invoke", b":ok", b":fail", b":info"];
+    start.windows(MARK.len()).any(|window| window == MARK)
+        || start.split(|&byte| byte == b'\n').any(|line| {
+            let mut words = line.split(|&byte| byte == b'\t');
+            words.nth(1).is_some_and(|kind| kinds.contains(&kind))
+        })
+}
+
 /// Whether the last line looks whole although no line end follows: its value is a closed form.
 fn ends_well(line: &[u8]) -> bool {
-    let value = line.rsplit(|&byte| byte == b'\t').next().unwrap_or(line);
-    let words = line.split(|&byte| byte == b'\t').count();
-    words >= 4 && (value == b"nil" || value == b":timed-out" || value.ends_with(b"]"))
+    let value = line.rsplit(u8::is_ascii_whitespace).next().unwrap_or(line);
+    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words.count() >= 4 && (value == b"nil" || value == b":timed-out" || value.ends_with(b"]"))
+}
+
+/// The first word, and what follows it.
+fn word(line: &[u8]) -> (&[u8], &[u8]) {
+    let line = line.trim_ascii_start();
+    let end = line.iter().position(u8::is_ascii_whitespace);
+    line.split_at(end.unwrap_or(line.len()))
 }
 
 fn event_in(line: &[u8], symbols: &mut Symbols, fields: &mut Fields) -> Result<bool, Trouble> {
@@ -61,11 +78,9 @@ fn event_in(line: &[u8], symbols: &mut Symbols, fields: &mut Fields) -> Result<b
         Some(at) => &line[at + MARK.len()..],
         None => line,
     };
-    let mut words = line.split(|&byte| byte == b'\t').map(<[u8]>::trim_ascii);
-    let [Some(process), Some(kind), Some(function)] = [words.next(), words.next(), words.next()]
-    else {
-        return Ok(false);
-    };
+    let (process, rest) = word(line);
+    let (kind, rest) = word(rest);
+    let (function, rest) = word(rest);
     let Some(kind) = kind.strip_prefix(b":").and_then(kind_named) else {
         return Ok(false);
     };
@@ -76,7 +91,9 @@ fn event_in(line: &[u8], symbols: &mut Symbols, fields: &mut Fields) -> Result<b
     let function = utf8(function.strip_prefix(b":").unwrap_or(function))?;
     fields.function = Some(symbols.intern(function));
     fields.kind = Some(kind);
-    let value = words.next().unwrap_or(b"nil");
+    // What stands behind another tab is an error, in Jepsen's own words.
+    let value = rest.trim_ascii().split(|&byte| byte == b'\t').next();
+    let value = value.filter(|value| !value.is_empty()).unwrap_or(b"nil");
     let start = fields.tape.len();
     match value {
         b":timed-out" => {

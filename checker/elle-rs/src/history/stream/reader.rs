@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::edn::Edn;
 use super::entry::{Entry, Fields};
 use super::json::Json;
-use super::lines::Lines;
+use super::lines::{self, Lines};
 use super::own;
 use super::token::Symbols;
 use super::window::{Trouble, Window};
@@ -343,7 +343,7 @@ fn found_out(start: &[u8]) -> Format {
             _ => Format::Edn,
         },
         None | Some(b'(' | b'#') => Format::Edn,
-        Some(_) if start.contains(&b'\t') => Format::Porcupine,
+        Some(_) if lines::is_one(start) => Format::Porcupine,
         Some(_) => Format::Edn,
     }
 }

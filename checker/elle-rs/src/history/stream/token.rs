@@ -165,6 +165,11 @@ impl<'a> Value<'a> {
     /// `nil`, also what a missing field is.
     pub const NIL: Value<'static> = Value(&[Token::Nil]);
 
+    /// A value that lies on a tape of one's own: a token, or a compound and its parts.
+    pub fn over(tokens: &'a [Token]) -> Value<'a> {
+        Value(tokens)
+    }
+
     /// The first token: the value itself, if it is no compound.
     pub fn token(self) -> Token {
         self.0.first().copied().unwrap_or(Token::Nil)
