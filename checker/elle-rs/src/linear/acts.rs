@@ -89,7 +89,9 @@ type Compiled = Result<Option<(Atom, Act)>, String>;
 impl Acts {
     /// The steps of a transaction.
     pub fn transaction(&self, number: u32) -> &[Micro] {
-        self.transactions.get(number as usize).map_or(&[], |steps| steps)
+        self.transactions
+            .get(number as usize)
+            .map_or(&[], |steps| steps)
     }
 
     /// What a call is to the model, and its key; `None` if nothing can be said by it.
@@ -168,9 +170,9 @@ impl Acts {
 }
 
 fn unknown(call: &Call<'_>, understood: &str) -> String {
-    let name = call
-        .function
-        .map_or("nil".to_owned(), |name| format!(":{}", call.symbols.spelling(name)));
+    let name = call.function.map_or("nil".to_owned(), |name| {
+        format!(":{}", call.symbols.spelling(name))
+    });
     format!(
         "the operation {name} {} is not known; there are {understood}",
         call.input.display(call.symbols)
@@ -217,7 +219,10 @@ fn register(call: &Call<'_>, model: ModelName, values: &mut Values) -> Compiled 
         }
         Some(known::CAS) if with_cas => {
             // [expected new], or [key [expected new]].
-            let inner = call.input.pair().and_then(|[_, inner]| inner.pair().map(|_| inner));
+            let inner = call
+                .input
+                .pair()
+                .and_then(|[_, inner]| inner.pair().map(|_| inner));
             let (key, pair) = match (key_field(call, values), inner) {
                 (Some(key), _) => (key, call.input),
                 (None, Some(_)) => keyed(call, call.input, values),
@@ -245,7 +250,14 @@ fn register(call: &Call<'_>, model: ModelName, values: &mut Values) -> Compiled 
                 return Err(unknown(call, ":swap new, answered with [old new]"));
             };
             let (a, b) = (values.intern(old), values.intern(new));
-            Ok(Some((key, Act { verb: Verb::Update, a, b })))
+            Ok(Some((
+                key,
+                Act {
+                    verb: Verb::Update,
+                    a,
+                    b,
+                },
+            )))
         }
         Some(known::APPEND) if model == ModelName::KvMap => {
             let (key, value) = keyed(call, call.input, values);
@@ -253,7 +265,11 @@ fn register(call: &Call<'_>, model: ModelName, values: &mut Values) -> Compiled 
         }
         Some(known::DELETE) if model == ModelName::KvMap => {
             let (key, _) = keyed(call, call.input, values);
-            let key = if key == NIL { values.intern(call.input) } else { key };
+            let key = if key == NIL {
+                values.intern(call.input)
+            } else {
+                key
+            };
             Ok(Some((key, Act::new(Verb::Delete, NIL))))
         }
         _ => Err(unknown(
@@ -294,7 +310,11 @@ fn set(call: &Call<'_>, values: &mut Values) -> Compiled {
         Some(known::ADD) if said == Some(false) => Act::new(Verb::Present, element(values)),
         Some(known::ADD) => {
             let b = if said == Some(true) { 1 } else { NIL };
-            Act { verb: Verb::Add, a: element(values), b }
+            Act {
+                verb: Verb::Add,
+                a: element(values),
+                b,
+            }
         }
         Some(known::REMOVE) if said == Some(false) => Act::new(Verb::Absent, element(values)),
         Some(known::REMOVE) => Act::new(Verb::Remove, element(values)),
@@ -302,7 +322,12 @@ fn set(call: &Call<'_>, values: &mut Values) -> Compiled {
         Some(known::CONTAINS) => match said {
             Some(true) => Act::new(Verb::Present, element(values)),
             Some(false) => Act::new(Verb::Absent, element(values)),
-            None => return Err(unknown(call, ":contains element, answered with true or false")),
+            None => {
+                return Err(unknown(
+                    call,
+                    ":contains element, answered with true or false",
+                ));
+            }
         },
         Some(known::READ) if !ok => return Ok(None),
         Some(known::READ) => {
@@ -323,16 +348,24 @@ fn counter(call: &Call<'_>, values: &mut Values) -> Compiled {
     let ok = call.outcome == Outcome::Ok;
     let number = |value: Value<'_>| value.int().ok_or_else(|| unknown(call, "whole numbers"));
     let add = |sign: i64| {
-        let by = if call.input.is_nil() { 1 } else { number(call.input)? };
-        by.checked_mul(sign).ok_or_else(|| unknown(call, "numbers of 64 bits"))
+        let by = if call.input.is_nil() {
+            1
+        } else {
+            number(call.input)?
+        };
+        by.checked_mul(sign)
+            .ok_or_else(|| unknown(call, "numbers of 64 bits"))
     };
     let act = match call.function {
-        Some(known::ADD | known::INC) => Act::new(Verb::Add, values.intern_token(Token::Int(add(1)?))),
+        Some(known::ADD | known::INC) => {
+            Act::new(Verb::Add, values.intern_token(Token::Int(add(1)?)))
+        }
         Some(known::DEC) => Act::new(Verb::Add, values.intern_token(Token::Int(add(-1)?))),
         Some(known::READ) if !ok => return Ok(None),
-        Some(known::READ) => {
-            Act::new(Verb::Read, values.intern_token(Token::Int(number(call.output)?)))
-        }
+        Some(known::READ) => Act::new(
+            Verb::Read,
+            values.intern_token(Token::Int(number(call.output)?)),
+        ),
         _ => return Err(unknown(call, ":add, :inc, :dec and :read")),
     };
     Ok(Some((NIL, act)))

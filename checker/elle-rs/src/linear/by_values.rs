@@ -5,6 +5,7 @@ use super::operations::Part;
 use super::values::{Atom, NIL, Values};
 use super::words::Story;
 use crate::Finding;
+use crate::certificate::Proof;
 use crate::register::{self, ByValues, Cause, Effect, NONE, Operation, Register};
 
 /// What the values decide.
@@ -19,7 +20,8 @@ pub(super) enum Decision {
 pub(super) fn decide(part: &Part, initial: Atom, values: &Values, story: &Story<'_>) -> Decision {
     let Some(register) = as_register(part, initial, values) else {
         return Decision::Nothing(
-            "there are appends, deletes, or values like what was there before everything".to_owned(),
+            "there are appends, deletes, or values like what was there before everything"
+                .to_owned(),
         );
     };
     match register::by_values(&register) {
@@ -46,7 +48,9 @@ fn as_register(part: &Part, initial: Atom, values: &Values) -> Option<Register> 
     let seen = |atom: Atom| (!is_empty(atom)).then_some(u64::from(atom));
     let effect = |act: Act| match act.verb {
         Verb::Read => Some(Effect::Read { value: seen(act.a) }),
-        Verb::Write => Some(Effect::Write { value: act.a.into() }),
+        Verb::Write => Some(Effect::Write {
+            value: act.a.into(),
+        }),
         Verb::Update => Some(Effect::Update {
             old: seen(act.a),
             value: act.b.into(),
@@ -64,8 +68,34 @@ fn as_register(part: &Part, initial: Atom, values: &Values) -> Option<Register> 
     Some(Register {
         key: part.key.into(),
         operations: operations.collect::<Option<_>>()?,
-        failed: part.failed.iter().map(|(&atom, &start)| (atom.into(), start)).collect(),
+        failed: part
+            .failed
+            .iter()
+            .map(|(&atom, &start)| (atom.into(), start))
+            .collect(),
     })
+}
+
+/// What shows a cause.
+pub(super) fn proof(part: &Part, cause: &Cause) -> Proof {
+    let (pattern, ids) = match cause {
+        Cause::Unwritten { observer, .. } => ("thin-air", vec![*observer]),
+        Cause::ReplacedTwice { first, second } => ("replaced-twice", vec![*first, *second]),
+        Cause::Circle { updates } => ("circle", updates.clone()),
+        Cause::Backwards { first, then } => ("backwards", vec![*first, *then]),
+        Cause::Crossed {
+            a_first,
+            b_last,
+            b_first,
+            a_last,
+        } => ("crossed", vec![*a_first, *b_last, *b_first, *a_last]),
+        Cause::Ambiguous { .. } => ("search", Vec::new()),
+    };
+    let place = |id: u32| (id != NONE).then(|| part.place(id));
+    Proof {
+        pattern: pattern.to_owned(),
+        ops: ids.into_iter().map(place).collect(),
+    }
 }
 
 /// Words a cause as a finding.
@@ -78,7 +108,10 @@ pub(super) fn finding(story: &Story<'_>, cause: &Cause) -> Finding {
         Atom::try_from(value).map_or_else(|_| value.to_string(), |atom| story.value(atom))
     };
     match cause {
-        Cause::Unwritten { observer, value: seen } => {
+        Cause::Unwritten {
+            observer,
+            value: seen,
+        } => {
             let failed = Atom::try_from(*seen)
                 .ok()
                 .and_then(|atom| story.part.failed.get(&atom));
@@ -115,7 +148,10 @@ pub(super) fn finding(story: &Story<'_>, cause: &Cause) -> Finding {
             story.finding(
                 "circular-update",
                 updates,
-                format!("each of these saw what the next one put, round and round: {}", told.join("; ")),
+                format!(
+                    "each of these saw what the next one put, round and round: {}",
+                    told.join("; ")
+                ),
             )
         }
         Cause::Backwards { first, then } => story.finding(

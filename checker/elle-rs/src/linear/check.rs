@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::by_values::{self, Decision};
+use super::minimal;
 use super::model::Model;
 use super::models::{
     CounterModel, FifoQueueModel, KvMapModel, MultiRegisterModel, MutexModel, PriorityQueueModel,
@@ -15,6 +16,7 @@ use super::values::{Atom, NIL};
 use super::words::Story;
 use super::{Act, Verb};
 use crate::Finding;
+use crate::certificate::{Certificate, CertifiedPart, FORMAT, LINEARIZABILITY, Proof};
 use crate::history::stream::{ReadError, Reader, Token, Torn};
 
 /// What to check, and how hard.
@@ -60,7 +62,9 @@ pub enum CheckError {
         reason: String,
     },
     /// More events than can be numbered.
-    #[error("event {place}: a history of more than 2^31 events can't be checked; check a part of it")]
+    #[error(
+        "event {place}: a history of more than 2^31 events can't be checked; check a part of it"
+    )]
     TooLong {
         /// The first event too many.
         place: u64,
@@ -88,6 +92,8 @@ pub enum Outcome {
     Violated {
         /// Why not.
         finding: Finding,
+        /// What shows it.
+        proof: Proof,
     },
     /// Nobody knows.
     Undecided {
@@ -99,7 +105,7 @@ pub enum Outcome {
 /// What was looked at in a part, and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartReport {
-    /// The key, in words; `None` where the history has no keys.
+    /// The key, in EDN; `None` where the history has no keys.
     pub key: Option<String>,
     /// Operations that took effect, or may have.
     pub operations: u64,
@@ -120,19 +126,67 @@ pub struct Report {
     pub model: ModelName,
     /// Its parts.
     pub parts: Vec<PartReport>,
+    /// What registers hold before everything.
+    pub initial: Option<i64>,
     /// Operations read, failed ones and pending reads too.
     pub read: u64,
+    /// Entries of clients read: invocations and completions.
+    pub entries: u64,
     /// What was torn off the history: then nothing is known about the rest.
     pub torn: Option<Torn>,
+}
+
+impl Report {
+    /// The certificate of the verdict: of a violated history, of its first violated part. `None` if
+    /// nothing was decided.
+    pub fn certificate(&self) -> Option<Certificate> {
+        let violated = self.parts.iter().find_map(|part| match &part.outcome {
+            Outcome::Violated { proof, .. } => Some(CertifiedPart {
+                key: part.key.clone(),
+                witness: None,
+                proof: Some(proof.clone()),
+            }),
+            _ => None,
+        });
+        let valid = || -> Option<Vec<CertifiedPart>> {
+            let certified = |part: &PartReport| match &part.outcome {
+                Outcome::Valid { witness } => Some(CertifiedPart {
+                    key: part.key.clone(),
+                    witness: Some(witness.clone()),
+                    proof: None,
+                }),
+                _ => None,
+            };
+            self.parts.iter().map(certified).collect()
+        };
+        let verdict = if violated.is_some() {
+            "violated"
+        } else {
+            "valid"
+        };
+        Some(Certificate {
+            format: FORMAT,
+            kind: LINEARIZABILITY.to_owned(),
+            model: self.model.name().to_owned(),
+            initial: self.initial,
+            entries: self.entries,
+            verdict: verdict.to_owned(),
+            parts: match violated {
+                Some(part) => vec![part],
+                None if self.torn.is_some() => return None,
+                None => valid()?,
+            },
+        })
+    }
 }
 
 /// Checks a history. Parts are decided in parallel, on the threads of rayon's pool.
 pub fn check(reader: Reader, options: &Options) -> Result<Report, CheckError> {
     let mut operations = operations::read(reader, options.model)?;
     operations.parts.sort_by_key(|part| part.entries[0].start);
-    let initial = options
-        .initial
-        .map_or(NIL, |initial| operations.values.intern_token(Token::Int(initial)));
+    let initial = options.initial.map_or(NIL, |initial| {
+        operations.values.intern_token(Token::Int(initial))
+    });
     let set = (options.model == ModelName::Set).then(|| {
         let entries = operations.parts.iter().flat_map(|part| &part.entries);
         let acts: Vec<Act> = entries.map(|entry| entry.act).collect();
@@ -151,7 +205,9 @@ pub fn check(reader: Reader, options: &Options) -> Result<Report, CheckError> {
     Ok(Report {
         model: options.model,
         parts,
+        initial: options.initial,
         read: operations.read,
+        entries: operations.entries,
         torn: operations.torn.clone(),
     })
 }
@@ -174,7 +230,10 @@ impl Decider<'_> {
         };
         let (method, note, outcome) = self.decide(part, &story);
         PartReport {
-            key: (part.key != NIL).then(|| story.value(part.key)),
+            key: (part.key != NIL).then(|| {
+                let key = self.operations.values.value(part.key);
+                key.display(&self.operations.symbols).to_string()
+            }),
             operations: part.entries.len() as u64,
             pending: part.pending(),
             method,
@@ -194,7 +253,8 @@ impl Decider<'_> {
                     Decision::Order(order) => return (Method::Exact, None, valid(part, &order)),
                     Decision::Broken(cause) => {
                         let finding = by_values::finding(story, &cause);
-                        return (Method::Exact, None, Outcome::Violated { finding });
+                        let proof = by_values::proof(part, &cause);
+                        return (Method::Exact, None, Outcome::Violated { finding, proof });
                     }
                     Decision::Nothing(note) => note,
                 };
@@ -220,9 +280,7 @@ impl Decider<'_> {
             ModelName::Counter => self.searched(part, &CounterModel { values }, story),
             ModelName::FifoQueue => self.searched(part, &FifoQueueModel, story),
             ModelName::UnorderedQueue => self.searched(part, &UnorderedQueueModel, story),
-            ModelName::PriorityQueue => {
-                self.searched(part, &PriorityQueueModel { values }, story)
-            }
+            ModelName::PriorityQueue => self.searched(part, &PriorityQueueModel { values }, story),
             ModelName::Set => match self.set {
                 Some(model) => self.searched(part, model, story),
                 None => self.searched(part, &SetModel::default(), story),
@@ -235,20 +293,26 @@ impl Decider<'_> {
     }
 
     fn search<M: Model<Op = Act>>(&self, part: &Part, model: &M, story: &Story<'_>) -> Outcome {
-        match search(model, &part.question(), self.options.budget) {
+        let question = part.question();
+        match search(model, &question, self.options.budget) {
             Found::Order(order) => valid(part, &order),
-            Found::Impossible { culprit } => Outcome::Violated {
-                finding: story.finding(
-                    "nonlinearizable",
-                    &[culprit],
-                    format!(
-                        "{}{} cannot be explained: no order of the operations before and around it \
-                         lets it come back so",
-                        story.what(culprit),
-                        story.of_key()
-                    ),
-                ),
-            },
+            Found::Impossible { culprit } => {
+                let conflict = minimal::conflict(model, &question, culprit);
+                let culprit = conflict[0];
+                let explanation = format!(
+                    "{}{} cannot be explained: no order of the operations before and around it lets \
+                     it come back so",
+                    story.what(culprit),
+                    story.of_key()
+                );
+                Outcome::Violated {
+                    finding: story.finding("nonlinearizable", &[culprit], explanation),
+                    proof: Proof {
+                        pattern: "search".to_owned(),
+                        ops: conflict.iter().map(|&id| Some(part.place(id))).collect(),
+                    },
+                }
+            }
             Found::Exhausted { from, to, open } => Outcome::Undecided {
                 reason: format!(
                     "the search for an order{} gave up after {} steps between events {} and {}, \
@@ -264,8 +328,7 @@ impl Decider<'_> {
 }
 
 fn valid(part: &Part, order: &[u32]) -> Outcome {
-    let place = |&id: &u32| u64::from(part.entries[id as usize].start) - 1;
     Outcome::Valid {
-        witness: order.iter().map(place).collect(),
+        witness: order.iter().map(|&id| part.place(id)).collect(),
     }
 }

@@ -9,6 +9,7 @@
 mod acts;
 mod by_values;
 mod check;
+mod minimal;
 mod model;
 pub mod models;
 mod names;
@@ -21,5 +22,5 @@ pub use acts::{Act, Acts, Micro, Verb};
 pub use check::{CheckError, Method, Options, Outcome, PartReport, Report, check};
 pub use model::{Model, NEVER, Operation, Question, Time};
 pub use names::{ModelName, UnknownModel};
-pub use search::{Configuration, Found, Layers, refute, search};
+pub use search::{Found, search};
 pub use values::{Atom, NIL, Values};

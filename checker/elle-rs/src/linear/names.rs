@@ -78,7 +78,9 @@ impl FromStr for ModelName {
     type Err = UnknownModel;
 
     fn from_str(name: &str) -> Result<Self, UnknownModel> {
-        let known = ModelName::ALL.into_iter().find(|model| model.name() == name);
+        let known = ModelName::ALL
+            .into_iter()
+            .find(|model| model.name() == name);
         known.ok_or_else(|| UnknownModel {
             name: name.to_owned(),
         })

@@ -37,6 +37,8 @@ pub(super) struct Operations {
     pub torn: Option<Torn>,
     /// Operations of clients read, failed ones and pending reads too.
     pub read: u64,
+    /// Entries of clients read: invocations and completions.
+    pub entries: u64,
 }
 
 /// Reads a history for a model.
@@ -74,7 +76,9 @@ pub(super) fn read(reader: Reader, model: ModelName) -> Result<Operations, Check
         });
         let start = moment(call.invoked)?;
         if call.outcome == Outcome::Fail {
-            parts[at].failed.extend(act.puts().map(|value| (value, start)));
+            parts[at]
+                .failed
+                .extend(act.puts().map(|value| (value, start)));
             continue;
         }
         let finish = call.completed.map_or(Ok(NEVER), moment)?;
@@ -89,6 +93,7 @@ pub(super) fn read(reader: Reader, model: ModelName) -> Result<Operations, Check
         part.entries.sort_unstable_by_key(|entry| entry.start);
     }
     parts.retain(|part| !part.entries.is_empty());
+    let entries = calls.entries();
     let reader = calls.into_reader();
     let torn = reader.torn().cloned();
     if model == ModelName::KvMap {
@@ -101,6 +106,7 @@ pub(super) fn read(reader: Reader, model: ModelName) -> Result<Operations, Check
         symbols: reader.into_symbols(),
         torn,
         read,
+        entries,
     })
 }
 
@@ -124,6 +130,11 @@ impl Part {
             operations: operations.collect(),
             classes,
         }
+    }
+
+    /// The place of an operation's invocation in the history.
+    pub fn place(&self, id: u32) -> u64 {
+        u64::from(self.entries[id as usize].start) - 1
     }
 
     pub fn pending(&self) -> u64 {

@@ -14,7 +14,9 @@ pub(super) struct Story<'a> {
 
 impl Story<'_> {
     pub fn value(&self, atom: Atom) -> String {
-        self.operations.values.display(atom, &self.operations.symbols)
+        self.operations
+            .values
+            .display(atom, &self.operations.symbols)
     }
 
     fn entry(&self, id: u32) -> &Entry {

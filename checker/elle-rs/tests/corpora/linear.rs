@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use elle_rs::history::stream::Reader;
 use elle_rs::linear::{Method, ModelName, Options, Outcome, check};
+use elle_rs::verify::verify;
 
 use crate::{corpora, files};
 
@@ -24,6 +25,10 @@ fn linearizable(path: &Path, options: &Options) -> bool {
         began.elapsed()
     );
     assert_eq!(report.torn, None, "{}", path.display());
+    let certificate = report.certificate().unwrap();
+    let verified = verify(&certificate, Reader::open(path, None).unwrap());
+    let verified = verified.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    println!("    {}: {}", verified.verdict, verified.rests_on);
     let mut valid = true;
     for part in &report.parts {
         match &part.outcome {
@@ -55,7 +60,11 @@ fn porcupine() {
             false => ModelName::KvMap,
         };
         let path = corpora.join("porcupine").join(name);
-        assert_eq!(linearizable(&path, &Options::new(model)), *expected, "{name}");
+        assert_eq!(
+            linearizable(&path, &Options::new(model)),
+            *expected,
+            "{name}"
+        );
         looked_at += 1;
     }
     assert_eq!(looked_at, 102 + 6);
@@ -83,7 +92,12 @@ fn knossos() {
                     initial,
                     ..Options::new(model)
                 };
-                assert_eq!(linearizable(&path, &options), expected, "{}", path.display());
+                assert_eq!(
+                    linearizable(&path, &options),
+                    expected,
+                    "{}",
+                    path.display()
+                );
                 looked_at += 1;
             }
         }

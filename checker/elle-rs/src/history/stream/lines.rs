@@ -61,7 +61,9 @@ pub(super) fn is_one(start: &[u8]) -> bool {
 /// Whether the last line looks whole although no line end follows: its value is a closed form.
 fn ends_well(line: &[u8]) -> bool {
     let value = line.rsplit(u8::is_ascii_whitespace).next().unwrap_or(line);
-    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
     words.count() >= 4 && (value == b"nil" || value == b":timed-out" || value.ends_with(b"]"))
 }
 

@@ -45,7 +45,11 @@ fn text_of(atom: Atom, values: &Values, symbols: &Symbols) -> Box<[u8]> {
 
 impl KvMapModel {
     /// For these acts.
-    pub fn new(acts: impl Iterator<Item = Act> + Clone, values: &Values, symbols: &Symbols) -> Self {
+    pub fn new(
+        acts: impl Iterator<Item = Act> + Clone,
+        values: &Values,
+        symbols: &Symbols,
+    ) -> Self {
         let mut texts: FxHashMap<Atom, Box<[u8]>> = FxHashMap::default();
         let mut looked_for: Vec<Box<[u8]>> = Vec::new();
         for act in acts {
@@ -81,7 +85,9 @@ impl KvMapModel {
         let compared = |text: &[u8]| {
             let split = head.len().min(text.len());
             let end = whole.min(text.len());
-            text[..split].cmp(head).then_with(|| text[split..end].cmp(tail))
+            text[..split]
+                .cmp(head)
+                .then_with(|| text[split..end].cmp(tail))
         };
         let at = self
             .looked_for

@@ -146,8 +146,7 @@ impl<M: Model> Search<'_, '_, M> {
                 let Some(frame) = self.frames.last() else {
                     return Outcome::Nothing;
                 };
-                let (mark, choices, next, nth) =
-                    (frame.mark, frame.choices, frame.next, frame.nth);
+                let (mark, choices, next, nth) = (frame.mark, frame.choices, frame.next, frame.nth);
                 self.undo(mark);
                 let Some(&choice) = self.choices.get(next) else {
                     self.choices.truncate(choices);

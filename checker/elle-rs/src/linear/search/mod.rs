@@ -17,7 +17,6 @@ mod sweep;
 
 use super::model::{Model, Operation, Question, Time};
 use space::Space;
-pub use sweep::{Configuration, Layers};
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +76,7 @@ pub fn search<M: Model>(model: &M, question: &Question<M::Op>, budget: u64) -> F
     let left = budget - (first - steps);
     // Half for a proof that there is no order, half to look for a hidden one.
     let mut steps = left / 2 + left % 2;
-    let swept = sweep::sweep(&mut space, &question.operations, &events, &mut steps, None);
+    let swept = sweep::sweep(&mut space, &question.operations, &events, &mut steps);
     let Found::Exhausted { .. } = swept else {
         return swept;
     };
@@ -85,25 +84,5 @@ pub fn search<M: Model>(model: &M, question: &Question<M::Op>, budget: u64) -> F
     match depth::search(&mut space, &question.operations, &events, &mut steps) {
         depth::Outcome::Order(order) => Found::Order(order),
         depth::Outcome::Nothing | depth::Outcome::Exhausted => swept,
-    }
-}
-
-/// All that a history can have come to, event by event, down to the one where nothing is left;
-/// `None` if it is linearizable or the budget is not enough.
-pub fn refute<M: Model>(model: &M, question: &Question<M::Op>, budget: u64) -> Option<Layers<M::State>> {
-    let events = events(&question.operations);
-    let mut space = Space::new(model, &question.classes);
-    let mut layers = sweep::Recorder::default();
-    let mut steps = budget;
-    let swept = sweep::sweep(
-        &mut space,
-        &question.operations,
-        &events,
-        &mut steps,
-        Some(&mut layers),
-    );
-    match swept {
-        Found::Impossible { culprit } => Some(layers.finish(space.into_states(), culprit)),
-        _ => None,
     }
 }

@@ -45,10 +45,6 @@ impl<'a, M: Model> Space<'a, M> {
     /// The state before everything.
     pub const INITIAL: u32 = 0;
 
-    pub fn into_states(self) -> Vec<M::State> {
-        self.states
-    }
-
     fn id(&mut self, state: M::State) -> u32 {
         if let Some(&id) = self.ids.get(&state) {
             return id;
@@ -58,7 +54,8 @@ impl<'a, M: Model> Space<'a, M> {
         self.ids.insert(state, id);
         let is_row_next = self.table.len() == id as usize * self.classes.len();
         if is_row_next && self.table.len() + self.classes.len() <= TABLE_MAX {
-            self.table.resize(self.table.len() + self.classes.len(), UNKNOWN);
+            self.table
+                .resize(self.table.len() + self.classes.len(), UNKNOWN);
         }
         id
     }
@@ -91,7 +88,9 @@ impl<'a, M: Model> Space<'a, M> {
         let mut next = Vec::new();
         let from = self.states[state as usize].clone();
         self.model
-            .step(&from, &self.classes[class as usize], &mut |state| next.push(state));
+            .step(&from, &self.classes[class as usize], &mut |state| {
+                next.push(state)
+            });
         let ids: Vec<u32> = next.into_iter().map(|state| self.id(state)).collect();
         let step = match ids[..] {
             [] => NONE,

@@ -88,46 +88,10 @@ impl Used {
     }
 
     fn total(&self, used: u32) -> u32 {
-        self.lists[used as usize].iter().map(|&(_, count)| count).sum()
-    }
-}
-
-/// One thing that a history can have come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Configuration {
-    /// The open operations (answered later) that have taken effect.
-    pub taken: Vec<u32>,
-    /// The pending operations that have been used, as many of each class as it says: (class, count).
-    pub used: Vec<(u32, u32)>,
-    /// The state, by its place in [`Layers::states`].
-    pub state: u32,
-}
-
-/// All that a history can have come to after each event (in the order of time, up to the last),
-/// but for what another configuration of the layer can do as well.
-#[derive(Clone, Debug)]
-pub struct Layers<S> {
-    /// The states.
-    pub states: Vec<S>,
-    /// A layer behind each event but the last, whose layer is empty.
-    pub layers: Vec<Vec<Configuration>>,
-    /// The operation whose return no configuration allows.
-    pub culprit: u32,
-}
-
-/// Keeps the layers of a sweep.
-#[derive(Default)]
-pub(super) struct Recorder {
-    layers: Vec<Vec<Configuration>>,
-}
-
-impl Recorder {
-    pub fn finish<S>(self, states: Vec<S>, culprit: u32) -> Layers<S> {
-        Layers {
-            states,
-            layers: self.layers,
-            culprit,
-        }
+        self.lists[used as usize]
+            .iter()
+            .map(|&(_, count)| count)
+            .sum()
     }
 }
 
@@ -144,8 +108,6 @@ struct Sweep<'s, 'a, M: Model> {
     pending: Vec<Vec<u32>>,
     invoked: Vec<u32>,
     active: Vec<u32>,
-    /// Whether what all have used is forgotten.
-    settles: bool,
     /// (what was done before, what was done): the ways of all configurations, as a tree. Of a
     /// pending operation: `PENDING` and its class.
     trail: Vec<(u32, u32)>,
@@ -165,7 +127,6 @@ pub(super) fn sweep<M: Model>(
     operations: &[Operation],
     events: &[Event],
     steps: &mut u64,
-    mut recorder: Option<&mut Recorder>,
 ) -> Found {
     let classes = space.only_looks.len();
     let mut pending = vec![Vec::new(); classes];
@@ -189,7 +150,6 @@ pub(super) fn sweep<M: Model>(
         pending,
         invoked: vec![0; classes],
         active: Vec::new(),
-        settles: recorder.is_none(),
         trail: Vec::new(),
     };
     for &event in events {
@@ -201,9 +161,6 @@ pub(super) fn sweep<M: Model>(
             (Ok(()), _) => {}
             (Err(Stop::Nothing), Event::Return(culprit)) => return Found::Impossible { culprit },
             (Err(_), Event::Return(id) | Event::Invoke(id)) => return sweep.exhausted(id),
-        }
-        if let Some(recorder) = recorder.as_deref_mut() {
-            recorder.layers.push(sweep.configurations());
         }
     }
     // Every operation that was answered has returned, so any configuration will do.
@@ -228,10 +185,16 @@ impl<M: Model> Sweep<'_, '_, M> {
             self.invoked[class] += 1;
             return Ok(());
         }
-        let slot = self.slots.iter().position(Option::is_none).ok_or(Stop::Budget)?;
+        let slot = self
+            .slots
+            .iter()
+            .position(Option::is_none)
+            .ok_or(Stop::Budget)?;
         self.slots[slot] = Some(id);
         let finish = |&slot: &usize| self.slots[slot].map_or(0, |id| self.operation(id).finish);
-        let at = self.open.partition_point(|slot| finish(slot) < operation.finish);
+        let at = self
+            .open
+            .partition_point(|slot| finish(slot) < operation.finish);
         self.open.insert(at, slot);
         if !self.space.only_looks[class] {
             return Ok(());
@@ -271,7 +234,9 @@ impl<M: Model> Sweep<'_, '_, M> {
                 }
                 for place in 0..self.open.len() {
                     let open = self.open[place];
-                    let Some(next) = self.slots[open] else { continue };
+                    let Some(next) = self.slots[open] else {
+                        continue;
+                    };
                     let class = self.operation(next).class;
                     if state.taken & (1 << open) != 0
                         || self.space.only_looks[class as usize]
@@ -347,7 +312,11 @@ impl<M: Model> Sweep<'_, '_, M> {
     /// Of two configurations that differ only in the pending operations used, the one that used
     /// fewer can do all that the other can.
     fn prune(&mut self) {
-        if self.layer.iter().all(|(state, _)| state.used == Used::NOTHING) {
+        if self
+            .layer
+            .iter()
+            .all(|(state, _)| state.used == Used::NOTHING)
+        {
             return;
         }
         let used = &self.used;
@@ -358,7 +327,10 @@ impl<M: Model> Sweep<'_, '_, M> {
         let mut kept: Vec<Reached> = Vec::with_capacity(self.layer.len());
         let mut first_of_group = 0;
         for reached in self.layer.drain(..) {
-            if kept.last().is_some_and(|last| group(last) != group(&reached)) {
+            if kept
+                .last()
+                .is_some_and(|last| group(last) != group(&reached))
+            {
                 first_of_group = kept.len();
             }
             let mut compared = kept[first_of_group..].iter().take(COMPARED);
@@ -367,16 +339,18 @@ impl<M: Model> Sweep<'_, '_, M> {
             }
         }
         self.layer = kept;
-        if self.settles {
-            self.settle();
-        }
+        self.settle();
     }
 
     /// What all configurations have used is used: it need not be remembered.
     fn settle(&mut self) {
         const LONG: usize = 8;
         let lists = &self.used.lists;
-        if self.layer.iter().all(|(state, _)| lists[state.used as usize].len() < LONG) {
+        if self
+            .layer
+            .iter()
+            .all(|(state, _)| lists[state.used as usize].len() < LONG)
+        {
             return;
         }
         let mut common = lists[self.layer[0].0.used as usize].to_vec();
@@ -445,22 +419,6 @@ impl<M: Model> Sweep<'_, '_, M> {
             }
         }
         way
-    }
-
-    fn configurations(&self) -> Vec<Configuration> {
-        let taken = |state: &State| {
-            let is_taken = |slot: &&usize| state.taken & (1 << **slot) != 0;
-            let slots = self.open.iter().filter(is_taken);
-            slots.filter_map(|&slot| self.slots[slot]).collect()
-        };
-        self.layer
-            .iter()
-            .map(|(state, _)| Configuration {
-                taken: taken(state),
-                used: self.used.lists[state.used as usize].to_vec(),
-                state: state.state,
-            })
-            .collect()
     }
 
     fn exhausted(&self, id: u32) -> Found {
