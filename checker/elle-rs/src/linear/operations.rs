@@ -2,9 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::acts::{Act, Acts};
+use super::acts::{Act, Acts, Verb};
 use super::model::{NEVER, Operation, Question, Time};
-use super::values::{Atom, Values};
+use super::values::{Atom, NIL, Values};
 use super::{CheckError, ModelName};
 use crate::history::stream::{Calls, Outcome, Reader, Symbols, Torn};
 
@@ -93,6 +93,9 @@ pub(super) fn read(reader: Reader, model: ModelName) -> Result<Operations, Check
         part.entries.sort_unstable_by_key(|entry| entry.start);
     }
     parts.retain(|part| !part.entries.is_empty());
+    if matches!(model, ModelName::Set | ModelName::UnorderedQueue) {
+        parts = parts.into_iter().flat_map(by_element).collect();
+    }
     let entries = calls.entries();
     let reader = calls.into_reader();
     let torn = reader.torn().cloned();
@@ -108,6 +111,34 @@ pub(super) fn read(reader: Reader, model: ModelName) -> Result<Operations, Check
         read,
         entries,
     })
+}
+
+/// A set of which no whole was ever seen is as many sets as it has elements, and so is a queue
+/// without an order that nobody found empty: each element alone decides what can happen to it.
+fn by_element(part: Part) -> Vec<Part> {
+    let sees_the_whole = |entry: &Entry| {
+        matches!(
+            entry.act.verb,
+            Verb::Read | Verb::DequeueNothing | Verb::DequeueUnseen
+        )
+    };
+    if part.key != NIL || part.entries.iter().any(sees_the_whole) {
+        return vec![part];
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    let mut by_element: FxHashMap<Atom, usize> = FxHashMap::default();
+    for entry in part.entries {
+        let at = *by_element.entry(entry.act.a).or_insert_with(|| {
+            parts.push(Part {
+                key: entry.act.a,
+                entries: Vec::new(),
+                failed: FxHashMap::default(),
+            });
+            parts.len() - 1
+        });
+        parts[at].entries.push(entry);
+    }
+    parts
 }
 
 impl Part {

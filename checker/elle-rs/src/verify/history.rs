@@ -179,6 +179,9 @@ pub(super) fn read(mut reader: Reader, model: &str) -> Result<Result<History, St
             return Ok(Err(reason));
         }
     }
+    if matches!(model, "set" | "unordered-queue") {
+        history.split();
+    }
     for operations in history.parts.values_mut() {
         operations.sort_by_key(|operation| operation.invoked);
     }
@@ -296,6 +299,30 @@ impl History {
             did,
         });
         Ok(())
+    }
+}
+
+impl History {
+    /// What happens to one element says nothing about another, unless the whole was seen.
+    fn split(&mut self) {
+        let mut whole = self.parts.values().flatten();
+        let element = |did: &Did| match did {
+            Did::Insert(element, _) | Did::Remove(element) | Did::Contains(element, _) => {
+                Some(*element)
+            }
+            Did::Enqueue(element) | Did::Dequeue(Some(element)) => Some(*element),
+            _ => None,
+        };
+        if whole.any(|operation| element(&operation.did).is_none()) {
+            return;
+        }
+        let mut parts: FxHashMap<Number, Vec<Operation>> = FxHashMap::default();
+        for operation in std::mem::take(&mut self.parts).into_values().flatten() {
+            if let Some(element) = element(&operation.did) {
+                parts.entry(element).or_default().push(operation);
+            }
+        }
+        self.parts = parts;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The layered sweep: all that the history can have come to, event by event.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::space::{NONE, Space};
 use super::{Event, Found};
@@ -92,6 +92,29 @@ impl Used {
             .iter()
             .map(|&(_, count)| count)
             .sum()
+    }
+}
+
+/// Situations met, by all but the pending operations used.
+#[derive(Default)]
+struct Seen {
+    used: FxHashMap<(u128, u32), Vec<u32>>,
+}
+
+impl Seen {
+    /// Whether none was met that used no more; then it is met now.
+    fn is_new(&mut self, state: State, used: &Used) -> bool {
+        let met = self.used.entry((state.taken, state.state)).or_default();
+        if met
+            .iter()
+            .take(COMPARED)
+            .any(|&less| used.covers(less, state.used))
+            || met.contains(&state.used)
+        {
+            return false;
+        }
+        met.push(state.used);
+        true
     }
 }
 
@@ -216,89 +239,138 @@ impl<M: Model> Sweep<'_, '_, M> {
             return Ok(());
         };
         let bit = 1u128 << slot;
-        let mut stack = std::mem::take(&mut self.layer);
-        let mut kept = Vec::new();
-        if stack.iter().all(|(state, _)| state.taken & bit != 0) {
-            kept = stack;
-            kept.iter_mut().for_each(|(state, _)| state.taken &= !bit);
+        let mut layer = std::mem::take(&mut self.layer);
+        if layer.iter().all(|(state, _)| state.taken & bit != 0) {
+            layer.iter_mut().for_each(|(state, _)| state.taken &= !bit);
         } else {
-            let mut seen: FxHashSet<State> = stack.iter().map(|&(state, _)| state).collect();
-            let mut there: FxHashSet<State> = FxHashSet::default();
-            while let Some((mut state, way)) = stack.pop() {
-                if state.taken & bit != 0 {
-                    state.taken &= !bit;
-                    if there.insert(state) {
-                        kept.push((state, way));
-                    }
-                    continue;
-                }
-                for place in 0..self.open.len() {
-                    let open = self.open[place];
-                    let Some(next) = self.slots[open] else {
-                        continue;
-                    };
-                    let class = self.operation(next).class;
-                    if state.taken & (1 << open) != 0
-                        || self.space.only_looks[class as usize]
-                        || self.has_earlier_twin(state.taken, place, class)
-                    {
-                        continue;
-                    }
-                    *steps = steps.checked_sub(1).ok_or(Stop::Budget)?;
-                    for nth in 0.. {
-                        let reached = self.space.step(state.state, class, nth);
-                        if reached == NONE {
-                            break;
-                        }
-                        let after = State {
-                            taken: state.taken | 1 << open,
-                            state: reached,
-                            ..state
-                        };
-                        let way = self.go(way, next)?;
-                        let after = self.look(after, way)?;
-                        if seen.insert(after.0) {
-                            stack.push(after);
-                        }
-                    }
-                }
-                for at in 0..self.active.len() {
-                    let class = self.active[at];
-                    if self.used.count(state.used, class) >= self.invoked[class as usize] {
-                        continue;
-                    }
-                    *steps = steps.checked_sub(1).ok_or(Stop::Budget)?;
-                    for nth in 0.. {
-                        let reached = self.space.step(state.state, class, nth);
-                        if reached == NONE {
-                            break;
-                        }
-                        // One that changes nothing need not happen.
-                        if reached == state.state {
-                            continue;
-                        }
-                        let after = State {
-                            state: reached,
-                            used: self.used.plus(state.used, class),
-                            ..state
-                        };
-                        let way = self.go(way, PENDING + class)?;
-                        let after = self.look(after, way)?;
-                        if seen.insert(after.0) {
-                            stack.push(after);
-                        }
-                    }
-                }
-            }
+            layer = self.close(layer, bit, steps)?;
         }
         self.slots[slot] = None;
         self.open.retain(|&open| open != slot);
-        self.layer = kept;
+        self.layer = layer;
         if self.layer.is_empty() {
             return Err(Stop::Nothing);
         }
         self.prune();
         Ok(())
+    }
+
+    /// All that can come of these until the operation behind `bit` has taken effect. What used
+    /// fewer pending operations is looked at first, so that what used more for nothing is seen to
+    /// be worse at once.
+    fn close(
+        &mut self,
+        from: Vec<Reached>,
+        bit: u128,
+        steps: &mut u64,
+    ) -> Result<Vec<Reached>, Stop> {
+        let mut kept = Vec::new();
+        let mut seen = Seen::default();
+        let mut there = Seen::default();
+        // By how many pending operations they used.
+        let mut levels: Vec<Vec<Reached>> = Vec::new();
+        for reached in from {
+            seen.is_new(reached.0, &self.used);
+            let level = self.used.total(reached.0.used) as usize;
+            if levels.len() <= level {
+                levels.resize(level + 1, Vec::new());
+            }
+            levels[level].push(reached);
+        }
+        let mut level = 0;
+        while level < levels.len() {
+            let Some((mut state, way)) = levels[level].pop() else {
+                level += 1;
+                continue;
+            };
+            if state.taken & bit != 0 {
+                state.taken &= !bit;
+                if there.is_new(state, &self.used) {
+                    kept.push((state, way));
+                }
+                continue;
+            }
+            for place in 0..self.open.len() {
+                let open = self.open[place];
+                let Some(next) = self.slots[open] else {
+                    continue;
+                };
+                let class = self.operation(next).class;
+                if state.taken & (1 << open) != 0
+                    || self.space.only_looks[class as usize]
+                    || self.has_earlier_twin(state.taken, place, class)
+                {
+                    continue;
+                }
+                *steps = steps.checked_sub(1).ok_or(Stop::Budget)?;
+                for nth in 0.. {
+                    let reached = self.space.step(state.state, class, nth);
+                    if reached == NONE {
+                        break;
+                    }
+                    let after = State {
+                        taken: state.taken | 1 << open,
+                        state: reached,
+                        ..state
+                    };
+                    let after = self.look(after);
+                    if seen.is_new(after, &self.used) {
+                        levels[level].push((
+                            after,
+                            self.way_of(way, next, state.taken | 1 << open, after.taken)?,
+                        ));
+                    }
+                }
+            }
+            for at in 0..self.active.len() {
+                let class = self.active[at];
+                if self.used.count(state.used, class) >= self.invoked[class as usize] {
+                    continue;
+                }
+                *steps = steps.checked_sub(1).ok_or(Stop::Budget)?;
+                for nth in 0.. {
+                    let reached = self.space.step(state.state, class, nth);
+                    if reached == NONE {
+                        break;
+                    }
+                    // One that changes nothing need not happen.
+                    if reached == state.state {
+                        continue;
+                    }
+                    let after = State {
+                        state: reached,
+                        used: self.used.plus(state.used, class),
+                        ..state
+                    };
+                    let after = self.look(after);
+                    if seen.is_new(after, &self.used) {
+                        if levels.len() <= level + 1 {
+                            levels.push(Vec::new());
+                        }
+                        levels[level + 1].push((
+                            after,
+                            self.way_of(way, PENDING + class, state.taken, after.taken)?,
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The way that goes on with an operation, and then with those that looked: all that are taken
+    /// in `after` and were not in `before`.
+    fn way_of(&mut self, way: u32, what: u32, before: u128, after: u128) -> Result<u32, Stop> {
+        let mut way = self.go(way, what)?;
+        let mut looked = after & !before;
+        while looked != 0 {
+            let slot = looked.trailing_zeros() as usize;
+            looked &= looked - 1;
+            if let Some(id) = self.slots[slot] {
+                way = self.go(way, id)?;
+            }
+        }
+        Ok(way)
     }
 
     /// Whether an operation that is alike and open returns earlier: then it goes first.
@@ -381,7 +453,7 @@ impl<M: Model> Sweep<'_, '_, M> {
     }
 
     /// Everything open that only looks, and can, takes effect.
-    fn look(&mut self, mut state: State, mut way: u32) -> Result<Reached, Stop> {
+    fn look(&mut self, mut state: State) -> State {
         for place in 0..self.open.len() {
             let open = self.open[place];
             let Some(id) = self.slots[open] else { continue };
@@ -391,10 +463,9 @@ impl<M: Model> Sweep<'_, '_, M> {
                 && self.space.step(state.state, class, 0) != NONE
             {
                 state.taken |= 1 << open;
-                way = self.go(way, id)?;
             }
         }
-        Ok((state, way))
+        state
     }
 
     fn go(&mut self, way: u32, what: u32) -> Result<u32, Stop> {
