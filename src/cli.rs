@@ -24,8 +24,10 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print the plan that a seed draws
     Plan(Box<PlanArgs>),
-    /// Judge a stored history again
+    /// Judge a stored history again, or one of another tool by a model
     Check(CheckArgs),
+    /// Check the certificate of a verdict, by a verifier that shares no code with the checkers
+    Verify(VerifyArgs),
     /// Audit the disks of a run, or of a stopped cluster: envelopes, canaries, keys
     Audit(AuditArgs),
     /// Write a run's report again and say where it is
@@ -198,9 +200,56 @@ pub struct CheckArgs {
     /// A run (id, prefix, `latest`, folder) or a history file
     #[arg(value_name = "RUN|HISTORY")]
     pub subject: String,
+    /// Check a history file of any tool for linearizability by this model: register, cas-register,
+    /// multi-register, kv-map, mutex, set, counter, fifo-queue, unordered-queue, priority-queue
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    #[command(flatten)]
+    pub history: HistoryArgs,
     #[command(flatten)]
     pub results: ResultsArgs,
     /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a history file of any tool is checked.
+#[derive(Args)]
+pub struct HistoryArgs {
+    /// How it is spelled: edn, json, porcupine or keyquake; found out if not given
+    #[arg(long, value_name = "FORMAT", requires = "model")]
+    pub format: Option<String>,
+    /// What registers hold before everything [default: nil]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "model",
+        allow_negative_numbers = true
+    )]
+    pub initial: Option<i64>,
+    /// Steps that a search may take on one key
+    #[arg(long, value_name = "STEPS", requires = "model")]
+    pub budget: Option<u64>,
+    /// Write the certificate of the verdict here
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub certificate: Option<PathBuf>,
+    /// Write the history here for other tools: as JSON if the name ends so, else as EDN
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub export: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// What `keyquake check --certificate` wrote
+    #[arg(value_name = "CERTIFICATE")]
+    pub certificate: PathBuf,
+    /// The history that it is about
+    #[arg(value_name = "HISTORY")]
+    pub history: PathBuf,
+    /// How the history is spelled: edn, json, porcupine or keyquake; found out if not given
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Print what was verified as JSON
     #[arg(long)]
     pub json: bool,
 }

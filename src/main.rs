@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Plan(args) => commands::plan::print(args),
         Command::Check(args) => commands::check::check(args),
+        Command::Verify(args) => commands::history::verify(args),
         Command::Audit(args) => commands::audit::audit(args),
         Command::Report(args) => commands::report::report(args),
         Command::List(args) => commands::list::list(args),

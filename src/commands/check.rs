@@ -11,9 +11,13 @@ use crate::exit::{Done, Failure, input};
 use crate::judging::History;
 use crate::plan::Plan;
 
-/// Judges a run's history and disks, or a history file on its own. Writes nothing.
+/// Judges a run's history and disks, or a history file on its own; one of another tool by a model.
+/// Writes nothing that is not asked for.
 pub fn check(args: CheckArgs) -> Result<Done, Failure> {
     let path = Path::new(&args.subject);
+    if let Some(model) = &args.model {
+        return super::history::check(path, model, &args.history, args.json);
+    }
     let judgement = if path.is_file() {
         History::read(path)
             .map_err(Failure::Input)?

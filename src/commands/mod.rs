@@ -5,6 +5,7 @@ pub mod audit;
 pub mod catalogue;
 pub mod check;
 pub mod heal;
+pub mod history;
 pub mod list;
 pub mod matrix;
 pub mod plan;

@@ -10,6 +10,7 @@ mod docs;
 mod encrypted;
 mod evidence;
 mod hands;
+mod histories;
 mod matrix;
 mod moments;
 mod nights;

@@ -5,9 +5,12 @@
 //! [`Finding`]: its name in the field, the few operations it takes to see it, and one
 //! explanation in words.
 
+pub mod certificate;
 mod finding;
 pub mod history;
+pub mod linear;
 pub mod list_append;
 pub mod register;
+pub mod verify;
 
 pub use finding::Finding;

@@ -11,15 +11,15 @@ use super::operations::{BEGINNING, Effect, Operation, Register, Time};
 use crate::history::Value;
 
 /// An operation by its position in the register's operations, or a cluster by its number.
-pub(super) type Id = u32;
-pub(super) const NONE: Id = u32::MAX;
+pub(crate) type Id = u32;
+pub(crate) const NONE: Id = u32::MAX;
 
 /// The cluster of the initial `nil`, which no operation put.
 pub(super) const NIL: Id = 0;
 
 /// Why no order exists, or why values cannot tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// `observer` saw a value that nobody can have put.
     Unwritten { observer: Id, value: Value },
     /// Two updates both replaced the same value.

@@ -20,8 +20,8 @@ mod sweep;
 mod verify;
 mod zones;
 
-use blocks::{Cause, Id};
-use operations::{Effect, Register};
+pub(crate) use blocks::{Cause, Id, NONE};
+pub(crate) use operations::{Effect, Operation, Register};
 use sweep::{Question, Swept};
 
 use crate::Finding;
@@ -80,7 +80,7 @@ pub fn check_within(events: &[Event], budget: u64) -> Result<Vec<KeyReport>, Mal
     Ok(registers
         .into_iter()
         .map(|register| {
-            let count = |is: fn(&operations::Operation) -> bool| {
+            let count = |is: fn(&Operation) -> bool| {
                 register.operations.iter().filter(|op| is(op)).count() as u64
             };
             KeyReport {
@@ -94,13 +94,32 @@ pub fn check_within(events: &[Event], budget: u64) -> Result<Vec<KeyReport>, Mal
         .collect())
 }
 
-fn decide(events: &[Event], register: &Register, budget: u64) -> Outcome {
-    let cause = match order(register) {
+/// What the values alone decide.
+pub(crate) enum ByValues {
+    /// An order that explains everything.
+    Order(Vec<Id>),
+    /// There is none, or ([`Cause::Ambiguous`]) a value that was seen was put twice.
+    Broken(Cause),
+    /// There is an order of all but the refused compare-and-sets, and no room for these in it.
+    Refusals,
+}
+
+/// Decides a register as far as its values do.
+pub(crate) fn by_values(register: &Register) -> ByValues {
+    match order(register) {
         Ok(order) => match refused::place(&register.operations, order) {
-            Some(order) => return valid(events, register, &order),
-            None => None,
+            Some(order) => ByValues::Order(order),
+            None => ByValues::Refusals,
         },
-        Err(cause) => Some(cause),
+        Err(cause) => ByValues::Broken(cause),
+    }
+}
+
+fn decide(events: &[Event], register: &Register, budget: u64) -> Outcome {
+    let cause = match by_values(register) {
+        ByValues::Order(order) => return valid(events, register, &order),
+        ByValues::Broken(cause) => Some(cause),
+        ByValues::Refusals => None,
     };
     if let Some(finding) = cause
         .as_ref()

@@ -6,17 +6,17 @@ use crate::history::pairs::{Malformed, Outcome, pair};
 use crate::history::{Action, Event, Key, Value};
 
 /// A moment: the position of an event in the history, plus one.
-pub(super) type Time = u32;
+pub(crate) type Time = u32;
 
 /// Before every event: when the initial `nil` was written.
-pub(super) const BEGINNING: Time = 0;
+pub(crate) const BEGINNING: Time = 0;
 
 /// After every event: when a pending operation completes.
-pub(super) const NEVER: Time = u32::MAX;
+pub(crate) const NEVER: Time = u32::MAX;
 
 /// What an operation does to the register, given what came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// Saw `value`.
     Read { value: Option<Value> },
     /// Put `value`, whatever was there: a write, or a pending swap, whose old value is unknown.
@@ -29,7 +29,7 @@ pub(super) enum Effect {
 
 /// One operation on one register.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Operation {
+pub(crate) struct Operation {
     pub start: Time,
     pub finish: Time,
     pub effect: Effect,
@@ -50,7 +50,7 @@ impl Operation {
 }
 
 /// All that was done to one register.
-pub(super) struct Register {
+pub(crate) struct Register {
     pub key: Key,
     /// In the order of invocation. No pending reads: whatever they saw, nobody knows.
     pub operations: Vec<Operation>,
@@ -59,7 +59,7 @@ pub(super) struct Register {
 }
 
 /// The registers of a history, by key.
-pub(super) fn registers(events: &[Event]) -> Result<Vec<Register>, Malformed> {
+pub(crate) fn registers(events: &[Event]) -> Result<Vec<Register>, Malformed> {
     let mut registers: Vec<Register> = Vec::new();
     let mut by_key: FxHashMap<Key, usize> = FxHashMap::default();
     for pair in pair(events)? {

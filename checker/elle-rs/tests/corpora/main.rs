@@ -7,6 +7,7 @@ use elle_rs::history::{Event, edn};
 use elle_rs::list_append::{Decision, Level, check as check_lists};
 use elle_rs::register::{Outcome, check as check_register, verify};
 
+mod linear;
 mod porcupine;
 
 /// The corpora, or `None`, said on stdout.

@@ -1,0 +1,86 @@
+//! Histories of other tools are checked by models, and the verdicts' certificates verified.
+
+use crate::support::Scene;
+
+const GOOD: &str = "
+{:process 0, :type :invoke, :f :put, :key \"x\", :value \"a\"}
+{:process 0, :type :ok, :f :put, :key \"x\", :value \"a\"}
+{:process 1, :type :invoke, :f :append, :key \"x\", :value \"b\"}
+{:process 0, :type :invoke, :f :get, :key \"x\", :value nil}
+{:process 0, :type :ok, :f :get, :key \"x\", :value \"ab\"}
+";
+
+#[test]
+fn verdicts_and_their_certificates() {
+    let scene = Scene::new();
+    let bad = GOOD.replace("\"ab\"", "\"b\"");
+    for (name, text, code, verdict) in [
+        ("good.edn", GOOD.to_owned(), 0, "valid"),
+        ("bad.edn", bad, 1, "violated"),
+        ("torn.edn", format!("{GOOD}{{:type :inv"), 3, "inconclusive"),
+    ] {
+        let file = scene.file(name, &text);
+        let certificate = format!("{file}.certificate");
+        let exported = format!("{file}.json");
+        let said = scene.say(&[
+            "check",
+            &file,
+            "--model",
+            "kv-map",
+            "--json",
+            "--certificate",
+            &certificate,
+            "--export",
+            &exported,
+        ]);
+        assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
+        let told = said.json();
+        assert_eq!(told["verdict"], verdict);
+        assert_eq!(told["invariants"][0]["id"], "LIN");
+        if verdict == "inconclusive" {
+            assert!(told["certificate"].is_null() && said.stdout.contains("is torn"));
+            continue;
+        }
+        for history in [&file, &exported] {
+            let said = scene.say(&["verify", &certificate, history]);
+            assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+            assert!(
+                said.stdout.contains(&format!("holds: {verdict}")),
+                "{}",
+                said.stdout
+            );
+        }
+        let other = scene.file("other.edn", GOOD);
+        let said = scene.say(&["verify", &certificate, &other]);
+        assert_eq!(
+            said.code,
+            i32::from(verdict == "violated"),
+            "{}",
+            said.stdout
+        );
+    }
+}
+
+#[test]
+fn wrong_words_are_said() {
+    let scene = Scene::new();
+    let file = scene.file("h.edn", GOOD);
+    for (arguments, words) in [
+        (
+            &["check", &file, "--model", "kvmap"][..],
+            "is no model; there are register",
+        ),
+        (
+            &["check", &file, "--model", "kv-map", "--format", "yaml"],
+            "is no format",
+        ),
+        (&["check", &file, "--model", "mutex"], "the model is mutex"),
+        (&["check", &file, "--format", "edn"], "--model"),
+        (&["check", "no.edn", "--model", "mutex"], "no.edn"),
+        (&["verify", &file, &file], "no certificate"),
+    ] {
+        let said = scene.say(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.stderr);
+        assert!(said.stderr.contains(words), "{}", said.stderr);
+    }
+}
