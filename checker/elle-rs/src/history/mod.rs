@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub mod edn;
 pub mod file;
 pub mod pairs;
+pub mod stream;
 pub mod words;
 
 /// A key, by number. How it is spelled on a store's wire is the client's business.
