@@ -1,149 +1,146 @@
 //! Isolation of list-append transactions, by Elle's cycle analysis, in linear time.
 //!
 //! Each key is a list, transactions append unique values and read whole lists. A list read
-//! shows the order of its appends, so the order in which transactions must have taken effect
-//! can be read off (`graph`), and a cycle in it is an anomaly with a name (`cycles`); other
-//! anomalies stand in the lists themselves (`versions`).
+//! shows the order of its appends (`lists`), so the order in which transactions must have taken
+//! effect can be read off (`edges`), and a cycle in it is an anomaly with a name; other
+//! anomalies stand in the lists themselves (`inspect`).
 //!
 //! For the serializable levels the answer is complete: if nothing is found, any order that
-//! respects the graph explains every read. For the snapshot-isolation levels it is complete but
-//! for keys on which several appends were read by nobody: their order is not known, and that
-//! some orders are not allowed is not used. What is found is always true.
+//! respects the graph explains every read, and one is given. For the snapshot-isolation levels
+//! it is too, but for keys on which several appends were read by nobody: an order of them is
+//! searched for, and where none is found the answer is that it is undecided. What is found is always true.
 //!
 //! Pending transactions of which an append was read took effect; the others are left out.
 
-mod components;
-mod cycles;
+mod edges;
 mod explain;
-mod graph;
-mod level;
-mod transactions;
-mod versions;
+mod inspect;
+mod lists;
 
-pub use level::{Level, UnknownLevel};
+pub use crate::levels::{Level, UnknownLevel};
+pub use crate::txn::{Counts, Decision, Malformed, Outcome, Proof};
 
-use crate::Finding;
+use crate::graph::{Graph, View, sort};
 use crate::history::Event;
-use crate::history::pairs::Malformed;
 use crate::history::pairs::Outcome as Ended;
+use crate::levels::Ruled;
+use crate::txn::schedule::schedule;
+use crate::txn::words::Findings;
+use crate::txn::{Store, from_events, judge, orders};
+use edges::ListEdges;
 use explain::Story;
-use graph::Kinds;
-use transactions::Transactions;
-
-/// The verdict at a level.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// No anomaly that the level forbids.
-    Valid,
-    /// Anomalies that the level forbids, the gravest first: first those of the lists themselves,
-    /// then cycles of data alone, of process order, of real time.
-    Violated {
-        /// At most one per anomaly and key, and one cycle of each kind.
-        findings: Vec<Finding>,
-    },
-    /// The history cannot tell.
-    Undecided {
-        /// Why not.
-        reason: String,
-    },
-}
-
-/// What was looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Transactions acknowledged.
-    pub committed: u64,
-    /// Transactions of which nobody knows.
-    pub indeterminate: u64,
-    /// Of those: seen by somebody, so they took effect.
-    pub seen: u64,
-    /// Transactions that failed.
-    pub aborted: u64,
-    /// Keys touched.
-    pub keys: u64,
-    /// Reads of acknowledged transactions, one per key and transaction.
-    pub reads: u64,
-    /// Appends that took effect.
-    pub appends: u64,
-    /// Of those: never read by anybody.
-    pub unread: u64,
-    /// Edges of the graph.
-    pub edges: u64,
-}
-
-/// The verdict, and what it rests on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The level asked for.
-    pub level: Level,
-    /// The verdict.
-    pub decision: Decision,
-    /// What was looked at.
-    pub counts: Counts,
-}
+use lists::Lists;
 
 /// Decides whether a history's transactions satisfy a level. Events that are no transactions
 /// are passed over.
 pub fn check(events: &[Event], level: Level) -> Result<Outcome, Malformed> {
-    let mut all = transactions::transactions(events)?;
-    let seen = versions::order(&mut all, level.is_snapshot_or_more());
-    let orders = level
-        .orders()
-        .iter()
-        .fold(Kinds::NONE, |all, &order| all.with(order));
-    let mut counts = count(&all);
-    let mut findings: Vec<Finding> = seen
-        .findings
-        .into_iter()
-        .filter(|finding| level.forbids(&finding.anomaly))
-        .collect();
-    // Without knowing whose an element is, a graph would tell tales, and so would whatever
-    // rests on who appended an element.
-    if seen.ambiguous.is_some() {
-        let certain = ["internal", "thin-air", "duplicate-elements"];
-        findings.retain(|finding| certain.contains(&finding.anomaly.as_str()));
-    } else {
-        let graph = graph::build(&all, orders);
-        counts.edges = graph.size() as u64;
-        let story = Story::new(&all);
-        findings.extend(
-            cycles::forbidden(&graph, level)
-                .iter()
-                .map(|cycle| story.cycle(cycle)),
-        );
-    }
-    let decision = match seen.ambiguous {
-        _ if !findings.is_empty() => Decision::Violated { findings },
-        Some(reason) => Decision::Undecided { reason },
-        None => Decision::Valid,
+    Ok(check_store(&from_events(events)?, level))
+}
+
+/// Decides whether transactions on lists satisfy a level.
+pub fn check_store(store: &Store, level: Level) -> Outcome {
+    let mut findings = Findings::default();
+    inspect::internal(store, &mut findings);
+    let lists = lists::order(store, level.is_snapshot_or_more(), &mut findings);
+    inspect::inspect(store, &lists, &mut findings);
+    let found = findings.all.len();
+    findings
+        .all
+        .retain(|finding| level.forbids(&finding.anomaly));
+    // What a level permits, an order of transactions need not explain.
+    let explains = findings.all.len() == found;
+    let mut counts = count(store, &lists);
+    let (decision, proof) = match &lists.ambiguous {
+        Some(reason) => (ambiguous(findings, reason), Proof::None),
+        None => {
+            let edges = ListEdges::new(store, &lists);
+            let rivals = edges.rivals;
+            let uses = (level.is_snapshot() && rivals > 0).then(|| edges.rival_appends());
+            let graph = Graph::new(store, &edges, orders(level), &lists.took_effect);
+            drop(edges);
+            counts.edges = graph.size();
+            let story = Story {
+                store,
+                lists: &lists,
+            };
+            let undecided = uses.is_some().then(|| {
+                format!(
+                    "{rivals} keys have several appends that nobody read, and no order of them \
+                     was found in which none overlaps with another"
+                )
+            });
+            let order = |view: View<'_>| match uses {
+                Some(uses) => schedule(store, uses, 0, view),
+                None => sort(view),
+            };
+            let took_effect = &lists.took_effect;
+            let judged = judge(
+                &story,
+                &graph,
+                took_effect,
+                level,
+                findings,
+                undecided,
+                order,
+            );
+            let is_valid = judged.decision == Decision::Valid;
+            let shown = explains || !is_valid;
+            let proof = if shown { judged.proof } else { Proof::None };
+            (judged.decision, proof)
+        }
     };
-    Ok(Outcome {
+    let ruled = match &decision {
+        Decision::Violated { findings } => {
+            Ruled::by(findings.iter().map(|finding| finding.anomaly.as_str()))
+        }
+        _ => Ruled::by([]),
+    };
+    Outcome {
         level,
         decision,
         counts,
-    })
+        ruled,
+        proof,
+    }
 }
 
-fn count(all: &Transactions<'_>) -> Counts {
+/// Without knowing whose an element is, a graph would tell tales, and so would whatever rests on
+/// who appended an element.
+fn ambiguous(findings: Findings, reason: &str) -> Decision {
+    let mut findings = findings.all;
+    let certain = ["internal", "thin-air", "duplicate-elements"];
+    findings.retain(|finding| certain.contains(&finding.anomaly.as_str()));
+    if findings.is_empty() {
+        return Decision::Undecided {
+            reason: reason.to_owned(),
+        };
+    }
+    Decision::Violated { findings }
+}
+
+fn count(store: &Store, lists: &Lists) -> Counts {
     let mut counts = Counts {
-        keys: all.lists.len() as u64,
+        keys: store.keys.len() as u64,
         ..Counts::default()
     };
-    for transaction in &all.transactions {
-        match transaction.outcome {
+    for id in store.ids() {
+        match store.outcome[id as usize] {
             Ended::Ok => counts.committed += 1,
             Ended::Fail => counts.aborted += 1,
-            Ended::Pending => counts.indeterminate += 1,
+            Ended::Pending => {
+                counts.indeterminate += 1;
+                counts.seen += u64::from(lists.took_effect[id as usize]);
+            }
         }
-        let pending = transaction.outcome == Ended::Pending;
-        counts.seen += u64::from(pending && transaction.took_effect);
+        let steps = store.steps_of(id).iter();
+        let reads = steps.filter(|&&step| lists.first_read(store, step).is_some());
+        counts.reads += reads.count() as u64;
     }
-    for list in &all.lists {
-        counts.reads += list.reads.len() as u64;
-        for append in &list.appends {
-            let took_effect = all.transactions[append.transaction as usize].took_effect;
+    for key in lists.keys() {
+        for append in lists.appends(key) {
+            let took_effect = lists.took_effect[append.transaction as usize];
             counts.appends += u64::from(took_effect);
-            counts.unread += u64::from(took_effect && append.position == transactions::NONE);
+            counts.unread += u64::from(took_effect && append.position == crate::txn::store::NONE);
         }
     }
     counts

@@ -1,43 +1,7 @@
 //! Strongly connected components, without recursion (Tarjan 1972): a graph of a million
 //! transactions in one chain is a million deep.
 
-use super::graph::{Graph, Kinds};
-
-/// A graph seen through the edges that count. Its states are nodes, twice: state `2n + 1` stands
-/// for node `n` entered by an `RW` edge, where two of those in a row are not allowed.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub graph: &'a Graph,
-    pub kinds: Kinds,
-    /// Walk no two `RW` edges in a row (what snapshot isolation allows does just that).
-    pub apart: bool,
-}
-
-impl View<'_> {
-    pub fn states(&self) -> u32 {
-        2 * self.graph.nodes()
-    }
-
-    /// Where an edge leads to from a state, if it counts.
-    pub fn follow(&self, state: u32, edge: u32) -> Option<u32> {
-        let kind = self.graph.kind(edge);
-        if !self.kinds.has(kind) {
-            return None;
-        }
-        let target = 2 * self.graph.target(edge);
-        let by_rw = state & 1;
-        if !self.apart {
-            return Some(target);
-        }
-        if kind == Kinds::TAIL {
-            return Some(target + by_rw);
-        }
-        if kind != Kinds::RW {
-            return Some(target);
-        }
-        (by_rw == 0).then_some(target + 1)
-    }
-}
+use super::view::{Edge, View};
 
 /// The component of each state that can reach itself; others have [`Components::ALONE`].
 pub(super) struct Components {
@@ -98,17 +62,17 @@ impl Tarjan<'_> {
         self.number[state as usize] = self.numbered;
         self.low[state as usize] = self.numbered;
         self.on_path.push(state);
-        let first = self.view.graph.edges(state / 2).start;
-        self.calls.push((state, first));
+        self.calls.push((state, 0));
     }
 
     fn from(&mut self, root: u32) {
         self.enter(root);
-        while let Some((state, edge)) = self.calls.last_mut() {
-            let (state, at) = (*state, *edge);
-            if at < self.view.graph.edges(state / 2).end {
-                *edge += 1;
-                if let Some(next) = self.view.follow(state, at) {
+        while let Some((state, nth)) = self.calls.last_mut() {
+            let (state, at) = (*state, *nth);
+            *nth += 1;
+            match self.view.nth(state, at) {
+                Edge::Skipped => continue,
+                Edge::To(next, _) => {
                     if self.number[next as usize] == 0 {
                         self.enter(next);
                     } else if self.low[next as usize] != 0 {
@@ -116,8 +80,9 @@ impl Tarjan<'_> {
                         let low = &mut self.low[state as usize];
                         *low = (*low).min(number);
                     }
+                    continue;
                 }
-                continue;
+                Edge::End => {}
             }
             self.calls.pop();
             let low = self.low[state as usize];
