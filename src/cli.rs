@@ -200,8 +200,9 @@ pub struct CheckArgs {
     /// A run (id, prefix, `latest`, folder) or a history file
     #[arg(value_name = "RUN|HISTORY")]
     pub subject: String,
-    /// Check a history file of any tool for linearizability by this model: register, cas-register,
-    /// multi-register, kv-map, mutex, set, counter, fifo-queue, unordered-queue, priority-queue
+    /// Check a history file of any tool by this model. For linearizability: register, cas-register,
+    /// multi-register, kv-map, mutex, set, counter, fifo-queue, unordered-queue, priority-queue; for an
+    /// isolation level: list-append, rw-register, rmw, bank, long-fork, monotonic
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     #[command(flatten)]
@@ -219,6 +220,10 @@ pub struct HistoryArgs {
     /// How it is spelled: edn, json, porcupine or keyquake; found out if not given
     #[arg(long, value_name = "FORMAT", requires = "model")]
     pub format: Option<String>,
+    /// The isolation level that transactions are to keep, by its usual name [default:
+    /// strict-serializable]
+    #[arg(long, value_name = "LEVEL", requires = "model")]
+    pub level: Option<String>,
     /// What registers hold before everything [default: nil]
     #[arg(
         long,

@@ -1,5 +1,5 @@
 //! `keyquake check --model` and `keyquake verify`: histories of any tool, and certificates of what
-//! was said about them.
+//! was said about them. Models of transactions are in [`super::transactions`].
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,18 +8,39 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use elle_rs::certificate::Certificate;
 use elle_rs::history::stream::{Format, Reader, write_edn, write_json};
-use elle_rs::linear::{self, CheckError, Method, ModelName, Options, Outcome, Report};
+use elle_rs::linear::{
+    self, CheckError, Method, ModelName, Options, Outcome, Report, UnknownModel,
+};
 use elle_rs::verify::{self, VerifyError};
 use keyquake_judge::{InvariantVerdict, Verdict};
 use serde_json::json;
 
+use super::transactions;
 use crate::cli::{HistoryArgs, VerifyArgs};
 use crate::exit::{Done, Failure, input};
 
-/// Checks a history file for linearizability.
+/// Checks a history file by a model.
 pub fn check(path: &Path, model: &str, args: &HistoryArgs, as_json: bool) -> Result<Done, Failure> {
-    let model: ModelName = model.parse().map_err(input)?;
     let format = format(args.format.as_deref())?;
+    if let Ok(model) = model.parse() {
+        let done = transactions::check(path, model, format, args, as_json)?;
+        if let Some(file) = &args.export {
+            export(path, format, file)?;
+        }
+        return Ok(done);
+    }
+    let model: ModelName = model.parse().map_err(|error| {
+        let error: UnknownModel = error;
+        input(anyhow!(
+            "{error}; of transactions there are list-append, rw-register, rmw, bank, long-fork, monotonic"
+        ))
+    })?;
+    if let Some(level) = &args.level {
+        return Err(input(anyhow!(
+            "--level {level} is for models of transactions; {} is judged for linearizability",
+            model.name()
+        )));
+    }
     let options = Options {
         initial: args.initial,
         budget: args.budget.unwrap_or(Options::BUDGET),
@@ -157,12 +178,20 @@ fn export(path: &Path, format: Option<Format>, file: &Path) -> Result<(), Failur
 /// Checks a certificate against its history: 0 if it holds (whatever its verdict), 1 if not.
 pub fn verify(args: VerifyArgs) -> Result<Done, Failure> {
     let format = format(args.format.as_deref())?;
-    let certificate = Certificate::read(&args.certificate).map_err(input)?;
-    let reader = Reader::open(&args.history, format).map_err(input)?;
-    let (holds, verdict, reason) = match verify::verify(&certificate, reader) {
-        Ok(verified) => (true, verified.verdict, verified.rests_on),
-        Err(VerifyError::Read(error)) => return Err(input(error)),
-        Err(error) => (false, certificate.verdict, error.to_string()),
+    let text = std::fs::read(&args.certificate)
+        .with_context(|| format!("failed to read {}", args.certificate.display()))
+        .map_err(input)?;
+    let (holds, verdict, reason) = if transactions::is_certificate(&text) {
+        let reader = Reader::open(&args.history, format).map_err(input)?;
+        transactions::verify(&text, reader)?
+    } else {
+        let certificate = Certificate::parse(&text, &args.certificate).map_err(input)?;
+        let reader = Reader::open(&args.history, format).map_err(input)?;
+        match verify::verify(&certificate, reader) {
+            Ok(verified) => (true, verified.verdict, verified.rests_on),
+            Err(VerifyError::Read(error)) => return Err(input(error)),
+            Err(error) => (false, certificate.verdict, error.to_string()),
+        }
     };
     if args.json {
         let told = json!({"holds": holds, "verdict": verdict, "reason": reason});

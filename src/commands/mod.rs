@@ -11,3 +11,4 @@ pub mod matrix;
 pub mod plan;
 pub mod report;
 pub mod run;
+mod transactions;

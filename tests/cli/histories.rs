@@ -84,3 +84,58 @@ fn wrong_words_are_said() {
         assert!(said.stderr.contains(words), "{}", said.stderr);
     }
 }
+
+const LISTS: &str = "
+{:process 0, :type :invoke, :f :txn, :value [[:append 1 1] [:r 2 nil]]}
+{:process 1, :type :invoke, :f :txn, :value [[:append 2 1] [:r 1 nil]]}
+{:process 0, :type :ok, :f :txn, :value [[:append 1 1] [:r 2 []]]}
+{:process 1, :type :ok, :f :txn, :value [[:append 2 1] [:r 1 []]]}
+{:process 2, :type :invoke, :f :txn, :value [[:r 1 nil] [:r 2 nil]]}
+{:process 2, :type :ok, :f :txn, :value [[:r 1 [1]] [:r 2 [1]]]}
+";
+
+/// Each of the two saw nothing of the other: write skew, which only serializability forbids.
+#[test]
+fn transactions_are_judged_at_a_level() {
+    let scene = Scene::new();
+    let file = scene.file("skew.edn", LISTS);
+    for (level, code, verdict) in [
+        ("strict-serializable", 1, "violated"),
+        ("serializable", 1, "violated"),
+        ("snapshot-isolation", 0, "valid"),
+    ] {
+        let certificate = format!("{file}.{level}");
+        let said = scene.say(&[
+            "check",
+            &file,
+            "--model",
+            "list-append",
+            "--level",
+            level,
+            "--json",
+            "--certificate",
+            &certificate,
+        ]);
+        assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
+        let told = said.json();
+        assert_eq!(told["verdict"], verdict);
+        if code == 1 {
+            assert_eq!(told["invariants"][0]["findings"][0]["anomaly"], "G2-item");
+            assert_eq!(told["not"], serde_json::json!(["serializable"]));
+        }
+        let said = scene.say(&["verify", &certificate, &file]);
+        assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+        let other = scene.file("other.edn", &LISTS.replace("[:r 2 []]", "[:r 2 [1]]"));
+        let said = scene.say(&["verify", &certificate, &other]);
+        assert_eq!(said.code, 1, "{level}: {}", said.stdout);
+    }
+    for (arguments, words) in [
+        (["--level", "serialisable"], "serializable"),
+        (["--budget", "7"], "list-append is one of transactions"),
+    ] {
+        let said =
+            scene.say(&[&["check", &file, "--model", "list-append"], &arguments[..]].concat());
+        assert_eq!(said.code, 2, "{}", said.stdout);
+        assert!(said.stderr.contains(words), "{}", said.stderr);
+    }
+}
