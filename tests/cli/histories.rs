@@ -125,7 +125,7 @@ fn transactions_are_judged_at_a_level() {
         }
         let said = scene.say(&["verify", &certificate, &file]);
         assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
-        let other = scene.file("other.edn", &LISTS.replace("[:r 2 []]", "[:r 2 [1]]"));
+        let other = scene.file("other.edn", LISTS.replace("[:r 2 []]", "[:r 2 [1]]"));
         let said = scene.say(&["verify", &certificate, &other]);
         assert_eq!(said.code, 1, "{level}: {}", said.stdout);
     }

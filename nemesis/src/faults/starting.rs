@@ -90,7 +90,7 @@ impl Start<'_> {
             stage.rollout.halted_no_more(node);
         }
         // It takes a while to read; a start that may only serve is not held up by it.
-        let may_refuse = must.as_ref().is_some_and(|must| may_refuse(must));
+        let may_refuse = must.as_ref().is_some_and(may_refuse);
         let disk = may_refuse.then(|| stage.operator.remember(&spec));
         let begun = Instant::now();
         stage.rollout.started(node);

@@ -70,8 +70,17 @@ struct Life {
     term: u64,
     /// By key: the last epoch.
     epochs: BTreeMap<u32, u16>,
-    /// By key, epoch and place: the highest index that was sealed so, and its term.
-    own: BTreeMap<(u32, u16, Place), (u64, u64, Option<Spot>)>,
+    /// By key, epoch and place: what was sealed so at the highest index.
+    own: BTreeMap<(u32, u16, Place), Latest>,
+}
+
+/// An envelope of a row, or of an entry.
+#[derive(Clone, Default)]
+struct Latest {
+    index: u64,
+    /// The entry's term.
+    term: u64,
+    spot: Option<Spot>,
 }
 
 impl NodeFacts {
@@ -115,7 +124,7 @@ impl Facts {
         let facts = self.at();
         facts.compare_registry(findings);
         if let Some(death) = &facts.death {
-            for ((key_id, epoch, place), (index, term, spot)) in &facts.now.own {
+            for ((key_id, epoch, place), Latest { index, term, spot }) in &facts.now.own {
                 // A leader may have sent out entries that were not yet in its own log when it
                 // ended, and get them back: those are of no later term.
                 let (ended, may_be_of_it) = match place {
@@ -179,8 +188,12 @@ impl Facts {
         *last = (*last).max(epoch);
         let term = facts.now.term;
         let own = facts.now.own.entry((key_id, epoch, place)).or_default();
-        if index >= own.0 {
-            *own = (index, term, Some(spot.clone()));
+        if index >= own.index {
+            *own = Latest {
+                index,
+                term,
+                spot: Some(spot.clone()),
+            };
         }
     }
 

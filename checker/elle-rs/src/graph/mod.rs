@@ -167,7 +167,7 @@ impl<'a> Graph<'a> {
     #[inline]
     pub fn nth(&self, node: u32, nth: u32) -> Option<(u32, Kinds)> {
         if node >= self.ticks_at {
-            return self.from_tick(node, nth);
+            return self.after_tick(node, nth);
         }
         let (from, to) = (self.offsets[node as usize], self.offsets[node as usize + 1]);
         if nth < to - from {
@@ -190,7 +190,7 @@ impl<'a> Graph<'a> {
         ended.map(|&tick| (self.ticks_at + tick, Kinds::REALTIME))
     }
 
-    fn from_tick(&self, node: u32, nth: u32) -> Option<(u32, Kinds)> {
+    fn after_tick(&self, node: u32, nth: u32) -> Option<(u32, Kinds)> {
         let tick = (node - self.ticks_at) as usize;
         if nth == 0 && tick + 1 < self.ticks as usize {
             return Some((node + 1, Kinds::REALTIME));

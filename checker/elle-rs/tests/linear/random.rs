@@ -88,10 +88,8 @@ fn answer(model: ModelName, state: &State, act: &mut Act, rng: &mut ChaCha8Rng) 
             }
         }
         Act::Add(element, first) if first.is_some() => *first = Some(!state.contains(element)),
-        Act::Remove(element, there) => {
-            if there.is_some() || !state.contains(element) {
-                *there = Some(state.contains(element));
-            }
+        Act::Remove(element, there) if there.is_some() || !state.contains(element) => {
+            *there = Some(state.contains(element));
         }
         Act::Contains(element, there) => *there = state.contains(element),
         Act::Elements(elements) => *elements = state.clone(),
