@@ -7,17 +7,24 @@ use super::etcd::{snap, wal};
 use super::{Entry, Found, Log, Stamps, entries, entry, pebble, read_file};
 use crate::finding::Place;
 
-/// Says which Raft library wrote a data directory; the reference store has no such file.
+/// Says which Raft library wrote a data directory; the reference store says the same.
 const ENGINE: &str = "raft-engine";
 /// The database; copies of it on their way have names that go on behind this.
 const STATE: &str = "fsm.db";
 /// Where a node of several groups keeps each.
 const GROUP: &str = "group-";
+/// What the reference store's engine has in its folder, and Pebble has not.
+const KEYSPACES: &str = "keyspaces";
 /// A snapshot that is being received.
 const SPOOL: &str = "elastickv-etcd-snapshot-";
 
-/// Whether this is a data directory of elastickv.
+/// Whether this is a data directory of elastickv. The reference store's has the same names, and is
+/// told by its databases: folders in its log, keyspaces in its state.
 pub(super) fn is_its(data_dir: &Path) -> bool {
+    let logs = entries(&data_dir.join("wal")).unwrap_or_default();
+    if logs.iter().any(|path| path.is_dir()) || data_dir.join(STATE).join(KEYSPACES).is_dir() {
+        return false;
+    }
     let in_folder = |folder: &Path, is: fn(&str) -> bool| {
         let paths = entries(folder).unwrap_or_default();
         let mut names = paths.iter().filter_map(|path| path.file_name()?.to_str());

@@ -40,7 +40,8 @@ impl Found {
                         seq: 0,
                     })
                     .collect(),
-                ..Table::at(path, true)
+                // One that was set aside is no state any more.
+                ..Table::at(path, path.ends_with("fsm.db"))
             }),
             Err(error) => self.gap(path, error),
         }
