@@ -27,7 +27,8 @@ pub use draw::{Beginning, draw, draw_night};
 pub use group::is_struck;
 pub use in_flight::InFlight;
 pub use keyquake_rollout::{
-    Call, FlagChange, KekFile, MemberChange, Outcome, Release, Setup, SidecarPath, Switch, Tamper,
+    Call, FlagChange, KekFile, MemberChange, Outcome, Release, Send, Setup, SidecarPath, Switch,
+    Tamper,
 };
 pub use moment::{Moment, Progress, Question, Watcher, When};
 pub use operator::{Answer, CallRequest, KeyState, LastWords, Operator, Remembered, Roll};

@@ -181,6 +181,33 @@ fn a_clean_life_is_valid_and_what_it_rests_on_is_kept() {
     assert_eq!(leftovers(scene.dir.path()), [] as [String; 0]);
 }
 
+/// Nothing refuses phase 2 before phase 1. Then values stand in the tables, as they may, and no more in
+/// the log. A request that is sent again later is accepted, and changes nothing.
+#[test]
+fn phase_2_alone_leaves_values_in_the_tables() {
+    const PLAN: &str = r#"
+format = 1
+seed = 5
+time = "7s"
+faults = [
+  { at = "1s", fault = "admin", call = "enable-raft-envelope" },
+  { at = "3s", fault = "admin", call = "bootstrap", send = "late" },
+  { at = "4s", fault = "admin", call = "rotate-raft" },
+]
+[cluster]
+system = "reference"
+nodes = 3
+encryption = "keys"
+[[workloads]]
+name = "register"
+"#;
+    let scene = Scene::new();
+    let plan = scene.file("plan.toml", PLAN);
+    let said = scene.say(&["run", "--plan", &plan, "--json"]);
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    assert_eq!(verdict_of(&said.json(), "ENC-BOUNDARY"), "valid");
+}
+
 #[test]
 fn epochs_that_are_used_again_are_found_by_what_a_kill_left() {
     let scene = Scene::new();

@@ -98,6 +98,9 @@ pub struct CallMade {
     pub time_ns: u64,
     /// Whether it was accepted.
     pub accepted: bool,
+    /// Whether keys are others once it is accepted: a request that was made before, or asks for what
+    /// is so already, may be accepted without effect.
+    pub must_change: bool,
     /// How many entries it may have made, accepted or not.
     pub entries_max: u32,
     /// The log index that was answered.

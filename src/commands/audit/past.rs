@@ -7,7 +7,7 @@ use elle_rs::history::{Event, FaultStep, OutcomeEvent};
 use keyquake_audit::{
     AnswerSeen, CallKind, CallMade, DiskCopy, Load, NodeDisks, Past, SidecarSeen,
 };
-use keyquake_nemesis::{Call, Details, Outcome, Release, Tamper};
+use keyquake_nemesis::{Call, Details, MemberChange, Outcome, Release, Send, Tamper};
 use keyquake_results::{EvidenceIndex, RunFolder, RunInfo};
 
 use crate::plan::Plan;
@@ -93,6 +93,8 @@ fn tampered(
         let Event::Fault(fault) = event else { continue };
         let planned = plan.faults.get(fault.fault as usize);
         let tampers = planned.is_some_and(|planned| match &planned.details {
+            // Its disk is wiped.
+            Details::Member(MemberChange::Replace, _) => true,
             Details::Roll(roll) | Details::Member(_, roll) => {
                 roll.tampers.iter().any(|one| *one != Tamper::Undone)
             }
@@ -116,6 +118,7 @@ fn before_the_workloads(info: &RunInfo) -> Vec<CallMade> {
             kind: kind(step.change.parse().ok()?)?,
             time_ns: 0,
             accepted: true,
+            must_change: true,
             entries_max: 1,
             index: Some(step.applied_index),
         })
@@ -151,6 +154,8 @@ fn calls(plan: &Plan, events: &[Event]) -> Vec<CallMade> {
             kind,
             time_ns: answer.map_or(0, |answer| answer.time_ns),
             accepted,
+            must_change: matches!(kind, CallKind::RotateStorage | CallKind::RotateRaft)
+                && request.send != Send::Late,
             entries_max: match observed {
                 Some(Outcome::Refused(_)) if sends == 1 => 0,
                 _ => sends,

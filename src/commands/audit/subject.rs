@@ -107,14 +107,17 @@ fn planted(canary: Canary, events: &[Event], plan: &Plan) -> Canaries {
         });
         effective.unwrap_or(u64::MAX)
     };
-    let level = plan.cluster.encryption;
     let storage = cutover(Call::EnableStorageEnvelope);
     let raft = cutover(Call::EnableRaftEnvelope);
+    let at_start = |level: &[Encryption]| level.contains(&plan.cluster.encryption);
     Canaries::of_history(canary, events, |op: &Op| {
-        match (op.index > storage, op.index > raft) {
-            (_, true) => MayStand::Nowhere,
-            (true, false) => MayStand::InLog.max(at_start(level)),
-            (false, false) => at_start(level),
+        let sealed_rows = op.index > storage || at_start(&[Encryption::Storage, Encryption::Raft]);
+        let sealed_log = op.index > raft || at_start(&[Encryption::Raft]);
+        match (sealed_rows, sealed_log) {
+            (true, true) => MayStand::Nowhere,
+            (true, false) => MayStand::InLog,
+            // Nothing refuses phase 2 before phase 1, and then values stand in the tables.
+            (false, _) => MayStand::Anywhere,
         }
     })
 }

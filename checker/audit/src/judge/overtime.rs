@@ -168,6 +168,10 @@ impl Chains {
                     .iter()
                     .any(|state| state.sidecar.raft_applied_index >= index)
             };
+            let made = |state: &State| state.sidecar.raft_applied_index == index;
+            if !call.must_change && !chains.iter().any(|chain| chain.iter().any(made)) {
+                continue;
+            }
             // Those that came later can't have been the ones that acknowledged it.
             let reached: Vec<_> = chains.into_iter().filter(there).collect();
             if reached.is_empty() {

@@ -93,6 +93,8 @@ impl Judge<'_> {
                 self.past_counts.opened += counts.opened;
             }
         }
+        // Where files ended then says nothing of how they end.
+        self.cuts.clear();
         let gaps = std::mem::replace(&mut self.gaps, gaps);
         self.past_gaps.extend(gaps);
         self.past_gaps.extend(past.lost.iter().cloned());

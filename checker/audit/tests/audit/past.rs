@@ -68,6 +68,7 @@ fn call(kind: CallKind, index: u64) -> CallMade {
         kind,
         time_ns: 0,
         accepted: true,
+        must_change: true,
         entries_max: 1,
         index: Some(index),
     }
@@ -254,6 +255,28 @@ fn what_is_acknowledged_is_in_some_sidecar_by_then() {
             _ => &[],
         };
         assert_eq!(found, expected);
+    }
+}
+
+/// A request that is sent again long after may be accepted, and leave keys as they are: the next sidecar is
+/// that of the next change.
+#[test]
+fn what_was_accepted_without_effect_need_not_be_in_a_sidecar() {
+    let disks = registered();
+    for (must_change, violated) in [(false, false), (true, true)] {
+        let before = sidecar(&disks);
+        let mut after = before.clone();
+        after["raft_applied_index"] = json!(71);
+        let mut past = past();
+        past.sidecars = states(&disks, &[before, after]);
+        past.calls.push(CallMade {
+            time_ns: 1_000_000_000,
+            must_change,
+            ..call(CallKind::RotateStorage, 70)
+        });
+        let found = anomalies(&audited(&disks, past), Invariant::SidecarDurable);
+        assert_eq!(found == ["acknowledged-before-written"], violated);
+        assert_eq!(found.is_empty(), !violated);
     }
 }
 
