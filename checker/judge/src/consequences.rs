@@ -169,7 +169,11 @@ fn halts(run: &Run<'_>) -> Vec<Halt> {
         let (Some(node), Ok(observed)) = (event.node, event.observed.parse::<Outcome>()) else {
             continue;
         };
-        // Any outcome of a node ends what was before: it was started, or has halted again.
+        // What was found of its files or keys says nothing of its process.
+        if matches!(observed, Outcome::Changed | Outcome::Unchanged) {
+            continue;
+        }
+        // Any other outcome of a node ends what was before: it was started, or has halted again.
         for halt in halts.iter_mut().filter(|halt| halt.node == node) {
             halt.until_ns.get_or_insert(event.time_ns);
         }

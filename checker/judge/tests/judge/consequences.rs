@@ -93,6 +93,9 @@ fn halted(node: u16, started_anew: bool) -> keyquake_judge::Judgement {
     history.ok(write(1, 10));
     history.outcome(HALT, &["halts"], "halts ErrKEKNotConfigured");
     about(&mut history, "n3, because of it", Some(2));
+    // What is said of its files is nothing that its process did.
+    history.outcome(HALT, &["unchanged"], "unchanged");
+    about(&mut history, "files of n3", Some(2));
     history.ok(write(1, 11));
     if started_anew {
         history.outcome("ROL-RECOVER", &["serves"], "serves");
