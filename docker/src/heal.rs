@@ -31,10 +31,7 @@ pub(crate) async fn remove(
     // After the containers: a network with guests can't be removed. One that is left is the
     // suite's own container.
     for (id, name) in engine.networks(MARKER, marker).await? {
-        for guest in engine.guests(&id).await? {
-            engine.disconnect(&id, &guest).await?;
-        }
-        engine.remove_network(&id).await?;
+        undone.extend(remove_network(engine, marker, &id).await?);
         undone.push(format!("network {name}"));
     }
     match fs::remove_dir_all(sockets) {
@@ -43,6 +40,30 @@ pub(crate) async fn remove(
         Err(error) => return Err(io(|| format!("remove {}", sockets.display()))(error)),
     }
     Ok(undone)
+}
+
+/// A container that was in the making may join a network between the look at its guests and its removal:
+/// then all of it is done again. Gives the containers that had come so.
+async fn remove_network(
+    engine: &Engine,
+    marker: &str,
+    network: &str,
+) -> Result<Vec<String>, DockerError> {
+    let deadline = Instant::now() + GONE_WITHIN;
+    let mut undone = Vec::new();
+    loop {
+        for guest in engine.guests(network).await? {
+            engine.disconnect(network, &guest).await?;
+        }
+        match engine.remove_network(network).await {
+            Ok(()) => return Ok(undone),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                undone.extend(remove_containers(engine, marker).await?);
+            }
+        }
+    }
 }
 
 /// Until none is there any more: one may have been in the making, and another may be being

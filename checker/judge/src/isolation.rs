@@ -11,6 +11,10 @@ pub(crate) fn judge(run: &Run<'_>) -> Option<InvariantVerdict> {
     if !run.has(Workload::Append) {
         return None;
     }
+    // What can't be paired is no history of transactions either.
+    if run.pairs.is_err() {
+        return run.malformed(ID);
+    }
     let outcome = match check(run.events, Level::StrictSerializable) {
         Ok(outcome) => outcome,
         Err(_) => return run.malformed(ID),

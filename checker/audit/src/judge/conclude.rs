@@ -73,6 +73,7 @@ impl Judge<'_> {
         let envelopes: u64 = totals.iter().map(|counts| counts.envelopes).sum();
         let opened: u64 = totals.iter().map(|counts| counts.opened).sum();
         let sealing = self.cluster.storage_cutover > 0 || envelopes > 0;
+        let sealing_rows = self.cluster.storage_cutover > 0 || envelopes > totals[1].envelopes;
         let sealing_log = self.cluster.raft_cutover > 0 || totals[1].envelopes > 0;
         let mut all = Vec::new();
         let mut judge = |id, about: bool, looked: Result<String, String>| {
@@ -84,7 +85,7 @@ impl Judge<'_> {
         judge(Invariant::Converged, self.replicas.several(), converged);
         judge(
             Invariant::Plain,
-            sealing || self.may_not_stand(),
+            sealing_rows || self.may_not_stand(),
             self.plain(audit, &totals),
         );
         judge(
