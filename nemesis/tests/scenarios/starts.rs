@@ -52,7 +52,7 @@ fn refused(disk: Result<Option<&'static str>, &'static str>) -> Vec<String> {
 }
 
 pub fn refused_with_changes() {
-    let disk = "disk of n1, at the refused start (ROL-RESTART): ";
+    let disk = "disk of n1, at the refused start (ROL-REFUSE): ";
     for (left, came) in [
         (
             Ok(Some("a row is gone")),

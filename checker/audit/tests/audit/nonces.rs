@@ -195,7 +195,7 @@ fn an_audit_is_judged_over_what_other_audits_of_its_cluster_met() {
     });
     let alone = look(&mut NonceSet::default());
     assert_eq!(
-        alone.verdict,
+        alone.invariant(Invariant::Nonce).unwrap().verdict,
         Verdict::Valid,
         "one look does not see it: {alone}"
     );
