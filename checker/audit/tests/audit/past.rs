@@ -266,13 +266,13 @@ fn what_was_accepted_without_effect_need_not_be_in_a_sidecar() {
     for (must_change, violated) in [(false, false), (true, true)] {
         let before = sidecar(&disks);
         let mut after = before.clone();
-        after["raft_applied_index"] = json!(71);
+        after["raft_applied_index"] = json!(72);
         let mut past = past();
         past.sidecars = states(&disks, &[before, after]);
         past.calls.push(CallMade {
             time_ns: 1_000_000_000,
             must_change,
-            ..call(CallKind::RotateStorage, 70)
+            ..call(CallKind::RotateStorage, 71)
         });
         let found = anomalies(&audited(&disks, past), Invariant::SidecarDurable);
         assert_eq!(found == ["acknowledged-before-written"], violated);
