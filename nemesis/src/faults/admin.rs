@@ -9,6 +9,7 @@ use keyquake_rollout::{Outcome, Step};
 use super::outcome::About;
 use super::reach::Reach;
 use super::{Fault, Stage, is_one_node};
+use crate::active::ActiveFault;
 use crate::catalogue::{FaultInfo, FaultName};
 use crate::in_flight::InFlight;
 use crate::operator::{Answer, CallRequest, KeyState};
@@ -281,7 +282,7 @@ impl Fault for Admin {
     async fn check(&mut self, stage: &Stage<'_>) -> Result<String, String> {
         match &self.came {
             Came::Accepted(index) if stage.rollout.majority_applies() => {
-                stage.operator.applied(*index, &stage.members_now()).await
+                stage.operator.applied(*index, &who_can_apply(stage)).await
             }
             Came::Accepted(index) => Ok(format!("no majority can apply index {index}, by design")),
             Came::Settled(outcome) => Ok(format!("it was {outcome}")),
@@ -293,6 +294,15 @@ impl Fault for Admin {
     async fn heal(&mut self, _: &Stage<'_>) -> Result<String, String> {
         Ok("nothing to undo: keys only ever go forward".to_owned())
     }
+}
+
+/// The nodes that are up and not paused by a fault: such a one would be waited for in vain.
+fn who_can_apply(stage: &Stage<'_>) -> Vec<u16> {
+    let paused = |fault: &ActiveFault| fault.name == FaultName::Pause;
+    let paused: Vec<_> = stage.others().filter(paused).collect();
+    let mut nodes = stage.members_now();
+    nodes.retain(|node| !paused.iter().any(|fault| fault.nodes.contains(node)));
+    nodes
 }
 
 #[cfg(test)]
