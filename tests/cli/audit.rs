@@ -129,6 +129,46 @@ fn after_a_whole_life_every_envelope_opens_and_no_canary_is_left() {
     assert_eq!(audit["gaps"], serde_json::json!([]));
 
     tampered_copies(&scene, &folder);
+    older_state_put_back(&scene, &folder);
+}
+
+/// A node's state as it was collected on the way, in the place of what it was at the end.
+fn older_state_put_back(scene: &Scene, run: &Path) {
+    let index = fs::read(run.join("evidence/evidence.json")).expect("evidence");
+    let index: Value = serde_json::from_slice(&index).expect("JSON");
+    let collections = index["collections"].as_array().expect("collections");
+    let after = |one: &&Value| {
+        let why = one["why"].as_str().unwrap_or_default();
+        why.contains("rotate-storage") || why.contains("fault 3")
+    };
+    let collection = collections
+        .iter()
+        .find(after)
+        .expect("one after a rotation");
+    let copy = collection["nodes"].as_array().expect("nodes").iter();
+    let copy = copy
+        .into_iter()
+        .find(|copy| copy["node"] != "n2")
+        .expect("a copy");
+    let (folder, id) = (copy["folder"].as_str(), copy["raft_id"].as_str());
+    let id = id.expect("a name");
+    let older = run
+        .join(folder.expect("a folder"))
+        .join("data")
+        .join(id)
+        .join("fsm.db");
+    let state = run.join("nodes").join(id).join("fsm.db");
+    fs::remove_dir_all(&state).expect("a state");
+    let copied = std::process::Command::new("cp")
+        .args(["-a", "--sparse=always"])
+        .args([older, state])
+        .status();
+    assert!(copied.expect("cp starts").success());
+    let said = scene.say(&["audit", "latest", "--json"]);
+    assert_eq!(said.code, 1);
+    let audit = said.json();
+    assert_eq!(anomalies_of(&audit, "CONV"), ["state-went-back"]);
+    assert_eq!(verdict_of(&audit, "ENC-OPEN"), "valid", "all of it opens");
 }
 
 /// A registry takes in what an audit meets, once, and nobody else while it does.

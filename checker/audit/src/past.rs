@@ -72,6 +72,8 @@ pub struct Load {
     pub inert: bool,
     /// Whether it was asked to rotate at its start.
     pub rotates_on_startup: bool,
+    /// When it was seen first: not before it began.
+    pub begun_ns: u64,
 }
 
 /// What kind of entry a call makes.

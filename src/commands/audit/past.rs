@@ -76,6 +76,7 @@ pub fn of_run(
                 early,
                 inert: early || !load.capable,
                 rotates_on_startup: load.rotates_on_startup,
+                begun_ns: load.begun_ns,
             }
         })
         .collect();

@@ -113,6 +113,7 @@ impl Found {
                     wal::Item::Snapshot { index } => {
                         // The log goes on behind a snapshot that came from another node.
                         last = last.map(|last: u64| last.max(index));
+                        self.log_begins_behind = self.log_begins_behind.max(index);
                     }
                     wal::Item::Entry { bytes, fits } => match entry::decode(&bytes) {
                         Ok(entry) => {

@@ -6,6 +6,7 @@
 
 mod bundle;
 mod bytes;
+pub(crate) mod command;
 mod database;
 mod elastickv;
 mod entry;
@@ -27,6 +28,7 @@ use thiserror::Error;
 use crate::finding::Place;
 
 pub(crate) use entry::Data;
+pub(crate) use pebble::listed::Account;
 pub(crate) use registry::Registered;
 
 /// Why something on a disk could not be looked at.
@@ -177,6 +179,12 @@ pub(crate) struct Found {
     /// What stamps of rows are.
     pub(crate) stamps: Stamps,
     pub(crate) damage: Vec<Damage>,
+    /// Whole tables that are others than their engine's own account says, and how.
+    pub(crate) other_tables: Vec<(PathBuf, String)>,
+    /// What its engine says of the state, where that can be read.
+    pub(crate) accounts: Vec<Account>,
+    /// The index of the snapshot that the Raft log goes on behind; 0 if none.
+    pub(crate) log_begins_behind: u64,
     /// Where a file ends in the middle of something, as kills and power losses leave it.
     pub(crate) cuts: Vec<String>,
     pub(crate) gaps: Vec<DiskError>,

@@ -3,10 +3,21 @@
 
 use std::path::Path;
 
+use prost::Message;
+
 use super::{DiskError, Found, Log, Row, Table, database, entries, entry};
 
 /// The first byte of a log row that is an entry; the others are the node's own notes.
 const ENTRY_ROW: u8 = b'e';
+/// The note of the snapshot that the log goes on behind.
+const SNAPSHOT: &[u8] = b"m/snapshot";
+
+/// `eraftpb.SnapshotMetadata`, as far as it matters.
+#[derive(Clone, PartialEq, Message)]
+struct SnapshotMetadata {
+    #[prost(uint64, tag = "2")]
+    index: u64,
+}
 
 /// Reads everything of a node that can be read. What can't be read becomes a gap.
 pub(super) fn read(data_dir: &Path) -> Found {
@@ -75,6 +86,11 @@ impl Found {
             entries: Vec::new(),
         };
         for (key, value) in rows {
+            if key == SNAPSHOT
+                && let Ok(snapshot) = SnapshotMetadata::decode(&value[..])
+            {
+                self.log_begins_behind = self.log_begins_behind.max(snapshot.index);
+            }
             let Some((&ENTRY_ROW, index)) = key.split_first() else {
                 continue;
             };

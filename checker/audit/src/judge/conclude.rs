@@ -14,6 +14,13 @@ const SEEN_PERCENT_MIN: u64 = 99;
 impl Judge<'_> {
     pub(super) fn conclude(mut self, chains: &Chains) -> Audit {
         let converged = self.replicas.compare(&mut self.findings);
+        let held = self.put_back.rows;
+        let converged = converged.map(|told| match held {
+            0 => told,
+            held => {
+                format!("{told}; of {held} that the log or an earlier look tells of, none is older")
+            }
+        });
         let canaries = self.subject.canaries.as_ref().map(|_| self.canary_counts());
         let mut audit = Audit {
             verdict: Verdict::Inconclusive,

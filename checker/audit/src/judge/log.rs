@@ -33,7 +33,10 @@ impl Judge<'_> {
                 .index(entry.index);
             self.facts.reached_in_log(entry.index, entry.term);
             match &entry.data {
-                Data::Bare => self.counts(node, Place::Log).bare += 1,
+                Data::Bare => {
+                    self.counts(node, Place::Log).bare += 1;
+                    self.put_back.entry(entry.index, Some(&[]));
+                }
                 Data::Payload(payload) => self.payload(node, entry, payload, spot),
             }
         }
@@ -46,6 +49,10 @@ impl Judge<'_> {
         match kind(node, payload, above) {
             Kind::Envelope => {
                 let opened = self.envelope(node, Place::Log, payload, &LogBinding, spot.clone());
+                if !entry.overwritten {
+                    let plain = opened.as_ref().map(|opened| &opened.plain[..]);
+                    self.put_back.entry(entry.index, plain);
+                }
                 let Some(opened) = opened else { return };
                 let (sealer, is_planted) = (Some(opened.nonce), opened.is_planted);
                 if !entry.overwritten {
@@ -69,6 +76,9 @@ impl Judge<'_> {
             }
             Kind::Clear => {
                 let is_planted = self.see_clear(payload);
+                if !entry.overwritten {
+                    self.put_back.entry(entry.index, Some(payload));
+                }
                 // A leader that knew nothing of the cutover proposed it, and lost it: it was
                 // never committed.
                 let was_lost = entry.overwritten

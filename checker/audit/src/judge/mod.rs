@@ -9,9 +9,11 @@ mod log;
 mod nonces;
 mod overtime;
 mod past;
+mod put_back;
 mod replicas;
 mod rollout;
 mod sidecars;
+mod state;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +42,7 @@ use diagnose::Binding;
 use facts::Facts;
 use nonces::Nonces;
 use overtime::Chains;
+use put_back::{At, PutBack};
 use replicas::Replicas;
 use sidecars::ClusterState;
 
@@ -190,6 +193,7 @@ struct Judge<'a> {
     gaps: Vec<String>,
     nonces: Nonces<'a>,
     replicas: Replicas,
+    put_back: PutBack,
     nodes: Vec<NodeAudit>,
     scanned: Scanned,
     sightings: Vec<Sighting>,
@@ -252,6 +256,7 @@ impl<'a> Judge<'a> {
             gaps,
             nonces,
             replicas: Replicas::default(),
+            put_back: PutBack::default(),
             nodes: Vec::new(),
             scanned: Scanned::default(),
             sightings: vec![
@@ -288,12 +293,27 @@ impl<'a> Judge<'a> {
             .begin(node.name, node_id(full_node_id(node.name)));
         let found = self.rows_and_entries(node);
         self.replicas.see(node, &found);
+        self.put_back(node, u64::MAX, &found);
         self.facts.end(false, &mut self.findings);
         self.bytes(node);
     }
 
+    /// Whether anything older stands where it was newer. Of files that the plan changed nothing is said.
+    fn put_back(&mut self, node: &Node<'_>, time_ns: u64, found: &Found) {
+        let past = self.subject.past.as_ref();
+        if past.is_none_or(|past| !past.is_tampered(node.name, time_ns)) {
+            let at = At {
+                node: node.name,
+                time_ns,
+                past,
+            };
+            self.put_back.see(at, found, &mut self.findings);
+        }
+    }
+
     /// What the engines give of one node's files.
     fn rows_and_entries(&mut self, node: &Node<'_>) -> Found {
+        self.put_back.begin();
         let found = disk::read(&node.disks.data_dir);
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));

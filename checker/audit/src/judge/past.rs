@@ -67,7 +67,8 @@ impl Judge<'_> {
             self.past_counts.copies += 1;
             if !unchanged {
                 self.facts.begin(name, node_id(full_node_id(name)));
-                self.rows_and_entries(&node);
+                let found = self.rows_and_entries(&node);
+                self.put_back(&node, copy.time_ns, &found);
                 self.facts.end(copy.down, &mut self.findings);
             }
             self.bytes_once(&node, copy.deleted.as_deref());

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::fixture::bytes_below;
 
-const TABLE: &str = "fsm.db/000020.sst";
+pub const TABLE: &str = "fsm.db/000020.sst";
 const TABLE_LOG: &str = "fsm.db/000026.log";
 const MANIFEST: &str = "fsm.db/MANIFEST-000025";
 const LOG: &str = "wal/0000000000000000-0000000000000000.wal";
@@ -25,12 +25,12 @@ const SEED: u64 = 7;
 const STORAGE_CUTOVER: u64 = 58;
 const RAFT_CUTOVER: u64 = 99;
 
-struct Real {
-    dir: TempDir,
+pub struct Real {
+    pub dir: TempDir,
 }
 
 impl Real {
-    fn whole() -> Real {
+    pub fn whole() -> Real {
         let dir = tempfile::tempdir().unwrap();
         let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/elastickv");
         for (path, bytes) in bytes_below(&packed) {
@@ -45,11 +45,11 @@ impl Real {
         Real { dir }
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join("n1").join(file)
     }
 
-    fn edit(&self, file: &str, edit: impl FnOnce(&mut Vec<u8>)) {
+    pub fn edit(&self, file: &str, edit: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = fs::read(self.path(file)).unwrap();
         edit(&mut bytes);
         fs::write(self.path(file), bytes).unwrap();
@@ -78,8 +78,8 @@ impl Real {
         })
     }
 
-    fn audit(&self) -> Audit {
-        audit(&Subject {
+    pub fn subject(&self) -> Subject {
+        Subject {
             kek: Some(self.dir.path().join("kek")),
             nodes: vec![NodeDisks {
                 name: "n1".to_owned(),
@@ -94,8 +94,11 @@ impl Real {
             },
             canaries: Some(self.canaries()),
             past: None,
-        })
-        .unwrap()
+        }
+    }
+
+    fn audit(&self) -> Audit {
+        audit(&self.subject()).unwrap()
     }
 }
 

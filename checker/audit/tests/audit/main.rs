@@ -6,6 +6,7 @@ mod elastickv;
 mod fixture;
 mod nonces;
 mod past;
+mod put_back;
 mod replicas;
 mod scan;
 mod tampered;

@@ -15,15 +15,16 @@ use crate::fixture::{
     VALUES, log_key, nonce, row_key,
 };
 
-const LOAD: Load = Load {
+pub const LOAD: Load = Load {
     node: String::new(),
     early: false,
     inert: false,
     rotates_on_startup: false,
+    begun_ns: 0,
 };
 
 /// Disks whose registry has a row for everybody who sealed.
-fn registered() -> Disks {
+pub fn registered() -> Disks {
     let disks = Disks::whole();
     for node in NODES {
         disks.edit_table(node, |rows| {
@@ -50,7 +51,7 @@ fn registry_row(key: u32, node: u16, last_seen: u16) -> (Vec<u8>, Vec<u8>) {
     ([&b"!encryption|writers|"[..], &slot].concat(), value)
 }
 
-fn past() -> Past {
+pub fn past() -> Past {
     Past {
         loads: vec![LOAD],
         calls: vec![
@@ -74,14 +75,14 @@ fn call(kind: CallKind, index: u64) -> CallMade {
     }
 }
 
-fn audited(disks: &Disks, past: Past) -> Audit {
+pub fn audited(disks: &Disks, past: Past) -> Audit {
     let mut subject = disks.subject();
     subject.past = Some(past);
     audit(&subject).unwrap()
 }
 
 /// The anomalies of an invariant's findings.
-fn anomalies(audit: &Audit, id: Invariant) -> Vec<&'static str> {
+pub fn anomalies(audit: &Audit, id: Invariant) -> Vec<&'static str> {
     let findings = audit.invariant(id).map(|audited| &audited.findings);
     let mut all: Vec<_> = findings.into_iter().flatten().map(|f| f.anomaly).collect();
     all.dedup();
@@ -281,7 +282,7 @@ fn what_was_accepted_without_effect_need_not_be_in_a_sidecar() {
 }
 
 /// A node's files as they are now.
-fn copy(disks: &Disks, node: &str, name: &str, down: bool) -> DiskCopy {
+pub fn copy(disks: &Disks, node: &str, name: &str, down: bool) -> DiskCopy {
     let folder = disks.dir.path().join("copies").join(name);
     let data_dir = folder.join(node);
     copy_folder(&disks.data_dir(node), &data_dir);
@@ -301,7 +302,7 @@ fn copy(disks: &Disks, node: &str, name: &str, down: bool) -> DiskCopy {
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path: PathBuf = entry.unwrap().path();
@@ -372,6 +373,13 @@ fn who_seals_has_its_row_and_rows_do_not_go_back() {
                 }
             });
         }
+        disks.edit_log("n1", |rows| {
+            let index = VALUES + 5;
+            let leader = nonce(NODE_IDS[1], EPOCH, 501);
+            let sealed = disks.sealed_payload(&disks.clear_payload(index), leader);
+            rows.insert(log_key(index), disks.entry(index, &sealed))
+                .unwrap();
+        });
         audited(&disks, past)
     };
     let audit = edit(STORAGE_KEY, NODE_IDS[1], None);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::records;
 use crate::disk::bytes::{Cursor, Read};
+use crate::disk::pebble::listed::Listed;
 
 const COMPARATOR: u64 = 1;
 const LOG_NUMBER: u64 = 2;
@@ -25,16 +26,23 @@ const WITH_PATH: u64 = 102;
 const TAGGED: u64 = 103;
 const RANGED: u64 = 104;
 const HAS_POINTS: u8 = 1;
+/// Of the tags behind a new table.
+const END: u64 = 1;
+const CREATED: u64 = 6;
+const VIRTUAL: u64 = 66;
+const IN_BLOB_FILES: u64 = 69;
 
 /// What a manifest comes to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Live {
-    /// Numbers of the tables, with the levels they are in.
-    tables: BTreeSet<(u64, u64)>,
+    /// The tables, by number and the level they are in.
+    tables: BTreeMap<(u64, u64), Listed>,
     /// Virtual tables: number to the file that holds them.
     backing: BTreeMap<u64, u64>,
     /// Logs below this number are in tables already.
     first_log: u64,
+    /// The highest number that no file had yet, and the highest of a write.
+    pub(super) reached: (u64, u64),
 }
 
 impl Live {
@@ -47,9 +55,17 @@ impl Live {
     }
 
     pub(super) fn has_table(&self, file: u64) -> bool {
-        let numbers = self.tables.iter().map(|(number, _)| number);
+        let numbers = self.tables.keys().map(|(number, _)| number);
         let mut files = numbers.map(|number| self.backing.get(number).unwrap_or(number));
         files.any(|of| *of == file)
+    }
+
+    /// What it says of the table that is this file, if that is a table of its own.
+    pub(super) fn listed(&self, file: u64) -> Option<&Listed> {
+        let of_it = |((number, _), _): &(&(u64, u64), _)| {
+            *number == file && !self.backing.contains_key(number)
+        };
+        self.tables.iter().find(of_it).map(|(_, listed)| listed)
     }
 
     pub(super) fn has_log(&self, number: u64) -> bool {
@@ -58,7 +74,7 @@ impl Live {
 
     /// The files that must be there.
     pub(super) fn tables(&self) -> BTreeSet<u64> {
-        let numbers = self.tables.iter().map(|(number, _)| number);
+        let numbers = self.tables.keys().map(|(number, _)| number);
         numbers
             .map(|number| *self.backing.get(number).unwrap_or(number))
             .collect()
@@ -105,7 +121,9 @@ fn edit(record: &[u8], live: &mut Live) -> Read<()> {
         match cursor.varint()? {
             COMPARATOR => _ = cursor.prefixed()?,
             LOG_NUMBER => live.first_log = cursor.varint()?,
-            NEXT_FILE | LAST_SEQUENCE | PREVIOUS_LOG | REMOVED_BACKING => _ = cursor.varint()?,
+            NEXT_FILE => live.reached.0 = live.reached.0.max(cursor.varint()?),
+            LAST_SEQUENCE => live.reached.1 = live.reached.1.max(cursor.varint()?),
+            PREVIOUS_LOG | REMOVED_BACKING => _ = cursor.varint()?,
             COMPACTED_TO => {
                 cursor.varint()?;
                 cursor.prefixed()?;
@@ -124,11 +142,11 @@ fn edit(record: &[u8], live: &mut Live) -> Read<()> {
                 }
             }
             form if NEW_TABLE.contains(&form) => {
-                let (table, backing) = new_table(&mut cursor, form)?;
+                let (table, listed, backing) = new_table(&mut cursor, form)?;
                 if let Some(backing) = backing {
                     live.backing.insert(table.0, backing);
                 }
-                new.push(table);
+                new.push((table, listed));
             }
             tag => return Err(format!("a field of kind {tag}")),
         }
@@ -140,32 +158,41 @@ fn edit(record: &[u8], live: &mut Live) -> Read<()> {
     Ok(())
 }
 
-/// Number and level of a new table, and the file that holds it if it is not its own.
-fn new_table(cursor: &mut Cursor<'_>, form: u64) -> Read<((u64, u64), Option<u64>)> {
+/// Number and level of a new table, what is said of it, and the file that holds it if it is not
+/// its own.
+type NewTable = ((u64, u64), Listed, Option<u64>);
+
+fn new_table(cursor: &mut Cursor<'_>, form: u64) -> Read<NewTable> {
     let level = cursor.varint()?;
     let number = cursor.varint()?;
     if form == WITH_PATH {
         cursor.varint()?;
     }
-    cursor.varint()?; // Its size.
-    let points = form != RANGED || cursor.byte()? & HAS_POINTS != 0;
-    let bounds = 2 * (usize::from(points) + usize::from(form == RANGED));
-    for _ in 0..bounds {
+    let mut listed = Listed {
+        bytes: cursor.varint()?,
+        ..Listed::default()
+    };
+    if form != RANGED || cursor.byte()? & HAS_POINTS != 0 {
+        let bounds = (cursor.prefixed()?, cursor.prefixed()?);
+        listed.keys = Some((bounds.0.to_vec(), bounds.1.to_vec()));
+    }
+    if form == RANGED {
+        cursor.prefixed()?;
         cursor.prefixed()?;
     }
     if form != PLAIN {
-        cursor.varint()?;
-        cursor.varint()?;
+        listed.writes = Some((cursor.varint()?, cursor.varint()?));
     }
     let mut backing = None;
     if form != TAGGED && form != RANGED {
-        return Ok(((number, level), backing));
+        return Ok(((number, level), listed, backing));
     }
     loop {
         match cursor.varint()? {
-            1 => break,
-            66 => backing = Some(cursor.varint()?),
-            69 => {
+            END => break,
+            CREATED => listed.created = Cursor::new(cursor.prefixed()?).varint()?,
+            VIRTUAL => backing = Some(cursor.varint()?),
+            IN_BLOB_FILES => {
                 cursor.varint()?;
                 for _ in 0..cursor.varint()? {
                     cursor.varint()?;
@@ -175,5 +202,5 @@ fn new_table(cursor: &mut Cursor<'_>, form: u64) -> Read<((u64, u64), Option<u64
             _ => _ = cursor.prefixed()?,
         }
     }
-    Ok(((number, level), backing))
+    Ok(((number, level), listed, backing))
 }

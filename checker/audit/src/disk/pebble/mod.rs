@@ -5,6 +5,7 @@
 mod batch;
 mod block;
 mod footer;
+pub(crate) mod listed;
 mod manifest;
 mod records;
 mod rows;
@@ -12,10 +13,12 @@ pub(in crate::disk) mod table;
 #[cfg(test)]
 mod tests;
 
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
 use super::{Damage, DiskError, Found, Row, Table, entries, read_file};
 use crate::finding::Place;
+use listed::{Account, Listed};
 use manifest::Live;
 
 /// Reads what lies in a database's folder. If it is not the node's state but a copy on its way,
@@ -25,8 +28,12 @@ pub(super) fn read(folder: &Path, is_state: bool, found: &mut Found) {
         Ok(paths) => paths,
         Err(error) => return found.gaps.push(error),
     };
+    let mut account = Account {
+        folder: folder.to_owned(),
+        ..Account::default()
+    };
     let live = match is_state {
-        true => live(&paths, found),
+        true => live(&paths, &mut account, found),
         false => Some(Live::none()),
     };
     let is_live = |number: Option<u64>, of: fn(&Live, u64) -> bool| match (&live, number) {
@@ -37,7 +44,15 @@ pub(super) fn read(folder: &Path, is_state: bool, found: &mut Found) {
     for path in &paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("sst") => read_table(path, is_live(number(&name), Live::has_table), found),
+            Some("sst") => {
+                let is_live = is_live(number(&name), Live::has_table);
+                let listed = number(&name).zip(live.as_ref());
+                let listed = listed.and_then(|(number, live)| Some((number, live.listed(number)?)));
+                let digest = read_table(path, is_live, listed.map(|(_, listed)| listed), found);
+                if let (Some((number, listed)), Some(digest)) = (listed, digest) {
+                    account.tables.insert(number, (listed.clone(), digest));
+                }
+            }
             Some("log") => read_log(path, is_live(number(&name), Live::has_log), found),
             Some("blob") => found.gaps.push(DiskError::Form {
                 path: path.clone(),
@@ -53,6 +68,9 @@ pub(super) fn read(folder: &Path, is_state: bool, found: &mut Found) {
             found.damage(Place::Tables, folder, 0, what);
         }
     }
+    if is_state && live.is_some() {
+        found.accounts.push(account);
+    }
 }
 
 /// The number in `000012.sst`, `000012.log` or `000012-001.log`.
@@ -62,7 +80,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// What the manifest in force says; `None` if there is none, or it can't be believed.
-fn live(paths: &[PathBuf], found: &mut Found) -> Option<Live> {
+fn live(paths: &[PathBuf], account: &mut Account, found: &mut Found) -> Option<Live> {
     let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
     let names: Vec<_> = paths.iter().filter_map(name).collect();
     let marked = names.iter().filter_map(|name| {
@@ -73,6 +91,10 @@ fn live(paths: &[PathBuf], found: &mut Found) -> Option<Live> {
         let manifests = names.iter().filter(|name| name.starts_with("MANIFEST-"));
         manifests.max().cloned()
     })?;
+    let number = current
+        .rsplit('-')
+        .next()
+        .and_then(|digits| digits.parse().ok());
     let path = paths.first()?.with_file_name(current);
     let file = match read_file(&path) {
         Ok(file) => file,
@@ -86,21 +108,43 @@ fn live(paths: &[PathBuf], found: &mut Found) -> Option<Live> {
         found.damage(Place::Tables, &path, at, what);
     }
     found.cut(&path, manifest.cut);
+    if let Some(live) = &manifest.live {
+        account.reached = (number.unwrap_or_default(), live.reached.0, live.reached.1);
+    }
     manifest.live
 }
 
-fn read_table(path: &Path, live: bool, found: &mut Found) {
+/// Takes in a table. Gives a digest of its bytes, if they are as they were written.
+fn read_table(path: &Path, live: bool, listed: Option<&Listed>, found: &mut Found) -> Option<u64> {
     let file = match read_file(path) {
         Ok(file) => file,
-        Err(error) => return found.gaps.push(error),
+        Err(error) => {
+            found.gaps.push(error);
+            return None;
+        }
     };
     match table::parse(&file) {
-        Ok(content) => found.table(Place::Tables, path, live, content),
+        Ok(content) => {
+            let is_whole = content.damage.is_empty() && content.unread.is_empty();
+            let differs = listed.and_then(|listed| listed.differs(file.len() as u64, &content));
+            if let Some(differs) = differs.filter(|_| is_whole) {
+                let what =
+                    format!("the table is whole, and another than the manifest's: it {differs}");
+                found.other_tables.push((path.to_owned(), what));
+            }
+            found.table(Place::Tables, path, live, content);
+            return is_whole.then(|| {
+                let mut hasher = DefaultHasher::new();
+                hasher.write(&file);
+                hasher.finish()
+            });
+        }
         Err(what) if live => found.damage(Place::Tables, path, 0, what),
         // A node that was killed while it wrote a table leaves it unfinished, and out of the
         // manifest. Its bytes are scanned all the same.
         Err(what) => found.cut(path, Some((0, format!("a table left unfinished: {what}")))),
     }
+    None
 }
 
 fn read_log(path: &Path, live: bool, found: &mut Found) {
