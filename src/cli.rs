@@ -238,6 +238,9 @@ pub struct HistoryArgs {
     /// Write the certificate of the verdict here
     #[arg(long, value_name = "FILE", requires = "model")]
     pub certificate: Option<PathBuf>,
+    /// Draw the counterexample here, as SVG
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub picture: Option<PathBuf>,
     /// Write the history here for other tools: as JSON if the name ends so, else as EDN
     #[arg(long, value_name = "FILE", requires = "model")]
     pub export: Option<PathBuf>,

@@ -15,7 +15,7 @@ use elle_rs::verify::{self, VerifyError};
 use keyquake_judge::{InvariantVerdict, Verdict};
 use serde_json::json;
 
-use super::transactions;
+use super::{told, transactions};
 use crate::cli::{HistoryArgs, VerifyArgs};
 use crate::exit::{Done, Failure, input};
 
@@ -53,36 +53,14 @@ pub fn check(path: &Path, model: &str, args: &HistoryArgs, as_json: bool) -> Res
     })?;
     let judged = judge(&report);
     let certificate = report.certificate();
-    if let (Some(file), Some(certificate)) = (&args.certificate, &certificate) {
-        std::fs::write(file, certificate.text())
-            .with_context(|| format!("failed to write the certificate {}", file.display()))?;
-    }
+    let certified = certificate.as_ref().ok_or("nothing was decided");
+    let kept = told::keep(path, format, args, certified)?;
     if let Some(file) = &args.export {
         export(path, format, file)?;
     }
-    let written = args.certificate.as_ref().filter(|_| certificate.is_some());
-    if as_json {
-        let told = json!({
-            "verdict": judged.verdict,
-            "model": model.name(),
-            "operations": report.read,
-            "certificate": written,
-            "invariants": [judged],
-        });
-        println!("{}", serde_json::to_string_pretty(&told)?);
-    } else {
-        println!("{judged}");
-        for finding in &judged.findings {
-            println!("  {}: {}", finding.anomaly, finding.explanation);
-        }
-        match (&args.certificate, written) {
-            (_, Some(file)) => println!("certificate: {}", file.display()),
-            (Some(_), None) => println!("no certificate: nothing was decided"),
-            (None, None) => {}
-        }
-        println!("{}", judged.verdict);
-    }
-    Ok(Done::Judged(judged.verdict))
+    let more = json!({"model": model.name(), "operations": report.read});
+    let more = more.as_object().cloned().unwrap_or_default();
+    told::tell(&judged, &kept, more, &[], as_json)
 }
 
 fn format(name: Option<&str>) -> Result<Option<Format>, Failure> {
@@ -178,20 +156,12 @@ fn export(path: &Path, format: Option<Format>, file: &Path) -> Result<(), Failur
 /// Checks a certificate against its history: 0 if it holds (whatever its verdict), 1 if not.
 pub fn verify(args: VerifyArgs) -> Result<Done, Failure> {
     let format = format(args.format.as_deref())?;
-    let text = std::fs::read(&args.certificate)
-        .with_context(|| format!("failed to read {}", args.certificate.display()))
-        .map_err(input)?;
-    let (holds, verdict, reason) = if transactions::is_certificate(&text) {
-        let reader = Reader::open(&args.history, format).map_err(input)?;
-        transactions::verify(&text, reader)?
-    } else {
-        let certificate = Certificate::parse(&text, &args.certificate).map_err(input)?;
-        let reader = Reader::open(&args.history, format).map_err(input)?;
-        match verify::verify(&certificate, reader) {
-            Ok(verified) => (true, verified.verdict, verified.rests_on),
-            Err(VerifyError::Read(error)) => return Err(input(error)),
-            Err(error) => (false, certificate.verdict, error.to_string()),
-        }
+    let certificate = Certificate::read(&args.certificate).map_err(input)?;
+    let reader = Reader::open(&args.history, format).map_err(input)?;
+    let (holds, verdict, reason) = match verify::verify(&certificate, reader) {
+        Ok(verified) => (true, verified.verdict, verified.rests_on),
+        Err(VerifyError::Read(error)) => return Err(input(error)),
+        Err(error) => (false, certificate.verdict, error.to_string()),
     };
     if args.json {
         let told = json!({"holds": holds, "verdict": verdict, "reason": reason});

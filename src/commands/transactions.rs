@@ -3,15 +3,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
-use elle_rs::history::stream::{Format, Reader};
+use anyhow::anyhow;
+use elle_rs::history::stream::Format;
 use elle_rs::levels::Level;
-use elle_rs::proof::{self, Certificate, ProofError};
 use elle_rs::transactions::{self, Model, Report};
 use elle_rs::txn::{Decision, TransactionsError};
 use keyquake_judge::{InvariantVerdict, Verdict};
 use serde_json::json;
 
+use super::told;
 use crate::cli::HistoryArgs;
 use crate::exit::{Done, Failure, input};
 
@@ -35,44 +35,26 @@ pub fn check(
         error => input(anyhow!("{}: {error}", path.display())),
     })?;
     let judged = judge(&report);
-    if let (Some(file), Some(certificate)) = (&args.certificate, &report.certificate) {
-        std::fs::write(file, certificate.text())
-            .with_context(|| format!("failed to write the certificate {}", file.display()))?;
-    }
-    let written = args
-        .certificate
-        .as_ref()
-        .filter(|_| report.certificate.is_some());
+    let why = report.uncertified.as_deref().unwrap_or_default();
+    let certified = report.certificate.as_ref().ok_or(why);
+    let kept = told::keep(path, format, args, certified)?;
     let ruled = &report.outcome.ruled;
-    if as_json {
-        let told = json!({
-            "verdict": judged.verdict,
-            "model": model.to_string(),
-            "level": level.name(),
-            "not": ruled.not,
-            "also_not": ruled.also_not,
-            "may_hold": ruled.may_hold,
-            "certificate": written,
-            "invariants": [judged],
-        });
-        println!("{}", serde_json::to_string_pretty(&told)?);
-    } else {
-        println!("{judged}");
-        for finding in &judged.findings {
-            println!("  {}: {}", finding.anomaly, finding.explanation);
-        }
-        if !ruled.not.is_empty() {
-            println!("ruled out: {}", ruled.not.join(", "));
-            println!("may still hold: {}", ruled.may_hold.join(", "));
-        }
-        match (&args.certificate, written) {
-            (_, Some(file)) => println!("certificate: {}", file.display()),
-            (Some(_), None) => println!("no certificate: this verdict has none"),
-            (None, None) => {}
-        }
-        println!("{}", judged.verdict);
-    }
-    Ok(Done::Judged(judged.verdict))
+    let more = json!({
+        "model": model.to_string(),
+        "level": level.name(),
+        "not": ruled.not,
+        "also_not": ruled.also_not,
+        "may_hold": ruled.may_hold,
+    });
+    let more = more.as_object().cloned().unwrap_or_default();
+    let lines = match ruled.not.is_empty() {
+        true => Vec::new(),
+        false => vec![
+            format!("ruled out: {}", ruled.not.join(", ")),
+            format!("may still hold: {}", ruled.may_hold.join(", ")),
+        ],
+    };
+    told::tell(&judged, &kept, more, &lines, as_json)
 }
 
 fn judge(report: &Report) -> InvariantVerdict {
@@ -105,29 +87,4 @@ fn judge(report: &Report) -> InvariantVerdict {
         reason,
         findings,
     }
-}
-
-/// Checks the text of a certificate of transactions against its history: its verdict, and what that
-/// rests on or why it does not hold.
-pub fn verify(text: &[u8], reader: Reader) -> Result<(bool, String, String), Failure> {
-    let certificate = Certificate::parse(text).map_err(input)?;
-    let verdict = certificate.verdict.clone();
-    match proof::verify_from(&certificate, reader) {
-        Ok(rests_on) => Ok((true, verdict, rests_on)),
-        Err(ProofError::Refuted(reason)) => Ok((
-            false,
-            verdict,
-            format!("the certificate does not hold: {reason}"),
-        )),
-        Err(error) => Err(input(error)),
-    }
-}
-
-/// Whether the text is a certificate of transactions.
-pub fn is_certificate(text: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Kind {
-        kind: String,
-    }
-    serde_json::from_slice::<Kind>(text).is_ok_and(|kind| kind.kind == proof::TRANSACTIONS)
 }

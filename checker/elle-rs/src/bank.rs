@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::Finding;
+use crate::certificate::Shows;
 use crate::history::Kind;
 use crate::history::stream::{Entry, ReadError, Reader, Shape, Token, known};
 use crate::levels::{Level, Ruled};
@@ -16,18 +17,45 @@ const TOLD_MAX: usize = 16;
 
 /// Decides whether the reads of a bank satisfy a level. Levels below repeatable read and snapshot
 /// isolation permit any total.
-pub fn check(mut reader: Reader, total: Option<i64>, level: Level) -> Result<Outcome, ReadError> {
+pub fn check(reader: Reader, total: Option<i64>, level: Level) -> Result<Outcome, ReadError> {
+    judge(reader, total, level).map(|judged| judged.outcome)
+}
+
+/// The verdict on a bank, and what shows it.
+pub(crate) struct Judged {
+    pub outcome: Outcome,
+    /// How many entries the history has.
+    pub entries: u64,
+    pub total: Option<i64>,
+    /// The reads that show the first finding.
+    pub shows: Option<Shows>,
+}
+
+/// The same as [`check`].
+pub(crate) fn judge(
+    mut reader: Reader,
+    total: Option<i64>,
+    level: Level,
+) -> Result<Judged, ReadError> {
+    let mut entries = 0;
     let mut bank = Bank {
         total,
+        first: None,
         findings: Vec::new(),
         counts: Counts::default(),
         open: HashMap::new(),
     };
     while let Some(entry) = reader.next_entry()? {
+        entries += 1;
         bank.take(&entry);
     }
     bank.findings
         .retain(|finding| level.forbids(&finding.anomaly));
+    let shows = bank.findings.first().map(|finding| Shows {
+        key: None,
+        ops: finding.ops.clone(),
+        values: Vec::new(),
+    });
     let decision = if !bank.findings.is_empty() {
         Decision::Violated {
             findings: bank.findings,
@@ -49,17 +77,25 @@ pub fn check(mut reader: Reader, total: Option<i64>, level: Level) -> Result<Out
         }
         _ => Ruled::by([]),
     };
-    Ok(Outcome {
+    let outcome = Outcome {
         level,
         decision,
         counts: bank.counts,
         ruled,
         proof: Proof::None,
+    };
+    Ok(Judged {
+        outcome,
+        entries,
+        total: bank.total,
+        shows,
     })
 }
 
 struct Bank {
     total: Option<i64>,
+    /// The read that told the total, if one did.
+    first: Option<u64>,
     findings: Vec<Finding>,
     counts: Counts,
     /// Where the open operation of each process was invoked.
@@ -101,35 +137,39 @@ impl Bank {
         let shown = entry.value.display(entry.symbols);
         if balances.iter().any(Option::is_none) {
             let why = format!("the read of {shown} by process {process} lacks a balance");
-            self.add("wrong-total", invoked, why);
+            self.add("wrong-total", &[invoked], why);
             return;
         }
         let sum: i128 = balances.iter().flatten().map(|&b| i128::from(b)).sum();
         let sum = i64::try_from(sum).unwrap_or(i64::MAX);
+        if self.total.is_none() {
+            self.first = Some(invoked);
+        }
         let total = *self.total.get_or_insert(sum);
         if sum != total {
             let why = format!(
                 "the read of {shown} by process {process} has a total of {sum}, and there is \
                  {total} in the bank"
             );
-            self.add("wrong-total", invoked, why);
+            let ops: Vec<u64> = self.first.into_iter().chain([invoked]).collect();
+            self.add("wrong-total", &ops, why);
         }
         if let Some(balance) = balances.iter().flatten().find(|&&balance| balance < 0) {
             let why = format!(
                 "the read of {shown} by process {process} has a balance of {balance}, and no \
                  transfer takes more than there is"
             );
-            self.add("negative-balance", invoked, why);
+            self.add("negative-balance", &[invoked], why);
         }
     }
 
-    fn add(&mut self, anomaly: &str, place: u64, explanation: String) {
+    fn add(&mut self, anomaly: &str, ops: &[u64], explanation: String) {
         let same = self.findings.iter().filter(|f| f.anomaly == anomaly);
         if same.count() < TOLD_MAX {
             self.findings.push(Finding {
                 anomaly: anomaly.to_owned(),
                 key: None,
-                ops: vec![place],
+                ops: ops.to_vec(),
                 explanation,
             });
         }

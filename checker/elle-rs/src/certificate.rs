@@ -1,14 +1,20 @@
 //! Certificates: verdicts that can be checked without trusting who made them.
 //!
 //! ```json
-//! {"format": 1, "kind": "linearizability", "model": "kv-map", "initial": null, "entries": 8,
-//!  "verdict": "valid", "parts": [{"key": "\\"x\\"", "witness": [0, 2, 5]}]}
+//! {"format": 1, "kind": "linearizability", "model": "kv-map", "entries": 8,
+//!  "verdict": "valid", "parts": [{"key": "\"x\"", "witness": [0, 2, 5]}]}
+//! {"format": 1, "kind": "transactions", "model": "list-append", "level": "serializable",
+//!  "entries": 8, "verdict": "valid", "order": [0, 2, 5]}
 //! ```
 //!
-//! Operations go by the place of their invocation among the entries of the history (in our own
-//! format: by their index). `valid` has a witness for every part (key): an order of its operations
-//! that explains them all. `violated` has one part with a proof: a pattern that no order allows, and
-//! the operations in it.
+//! Operations and transactions go by the place of their invocation among the entries of the history
+//! (in our own format: by their index). [`crate::verify`] checks certificates.
+//!
+//! # Linearizability
+//!
+//! `valid` has a witness for every part (key): an order of its operations that explains them all.
+//! `violated` has one part with a proof: a pattern that no order allows, and the operations in it;
+//! `null` in place of one is the beginning.
 //!
 //! | pattern | operations | why there is no order |
 //! |---|---|---|
@@ -19,7 +25,46 @@
 //! | `crossed` | a1, b2, b1, a2 | a1 completed before b2 began, b1 before a2; the values tie a1 to a2 and b1 to b2, and nothing stands between |
 //! | `search` | culprit, others | all that may matter until the culprit returned: a search finds no order |
 //!
-//! `null` in place of an operation is the beginning. [`crate::verify`] checks them.
+//! # Transactions
+//!
+//! `valid` has an `order` of all that took effect: at the serializable levels and repeatable read it
+//! explains every read, below read committed and at it every write and read is in the order of the
+//! versions. For snapshot isolation it has `moments`: the place for a start, `-1 - place` for a
+//! commit. Of a bank it has the `total`.
+//!
+//! `violated` names the `anomaly` and has a `cycle`, or what `shows` it. Each step of a cycle has its
+//! reason:
+//!
+//! | kind | rule | `before` must come before `after`, because |
+//! |---|---|---|
+//! | `wr` | `read` | `after` read `value`, which `before` wrote |
+//! | `ww` | see below | `before` wrote `value`, `after` wrote `next`, which is later |
+//! | `rw` | see below | `before` read `value` (or nothing), `after` wrote `next`, which is later |
+//! | `process` | | one process did them so |
+//! | `realtime` | | `before` was complete when `after` began |
+//!
+//! `next` is later than `value` by `list` or `unread` (somebody read the list with `value` in it
+//! and `next` not before it), `initial` (`value` is nothing), `writes-follow-reads` (`after` had
+//! read `value`), `atomic-visibility` (who read or wrote `next` had read something from who wrote
+//! `value`), `growing` (of counters, the greater is the later), `process` or `realtime` (somebody
+//! who wrote or read `value` came before somebody who wrote or read `next`).
+//!
+//! | anomaly | `ops` | `values` | what is seen |
+//! |---|---|---|---|
+//! | `internal` | one | | a read of the key contradicts what its own transaction read or did |
+//! | `thin-air` | reader | read | nobody ever wrote it |
+//! | `G1a` | writer, reader | read | the writer was answered as failed, and nobody else wrote it |
+//! | `G1b` | writer, reader | read, later | the writer wrote `later` over what was read |
+//! | `dirty-update` | failed, next | its own, next's | a list has the second behind the first |
+//! | `lost-update` | two | | both read the key alike, and then wrote to it |
+//! | `duplicate-elements` | reader | element | it is in the list more often than it was appended |
+//! | `incompatible-order` | two readers | | neither list begins with the other |
+//! | `incompatible-order` | writer, reader | first, second | appended in this order, and read in the other |
+//! | `lost-append` | writer, reader | first, second | both appended, and only the second read |
+//! | `future-read` | one | read | it read, as another's, what it wrote itself |
+//! | `long-fork` | two readers | two keys | one saw the write of the first key alone, the other that of the second |
+//! | `wrong-total` | two reads, or one | | their totals differ, or one lacks a balance |
+//! | `negative-balance` | read | | a balance in it is below zero |
 
 use std::path::Path;
 
@@ -28,26 +73,52 @@ use serde::{Deserialize, Serialize};
 /// The kind of a certificate that is about one order of operations.
 pub const LINEARIZABILITY: &str = "linearizability";
 
+/// The kind of a certificate that is about the isolation of transactions.
+pub const TRANSACTIONS: &str = "transactions";
+
 /// The version written, and the newest one read.
 pub const FORMAT: u32 = 1;
 
-/// What every certificate has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A verdict, and what shows that it is right.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The version of this format.
     pub format: u32,
-    /// What is certified: [`LINEARIZABILITY`].
+    /// What is certified: [`LINEARIZABILITY`] or [`TRANSACTIONS`].
     pub kind: String,
     /// The model, by its name.
     pub model: String,
-    /// What registers hold before everything; `null` for `nil`.
+    /// The isolation level, by its name; of transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// What registers hold before everything, where it is not `nil`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial: Option<i64>,
     /// How many entries the history has: another history is noticed.
     pub entries: u64,
     /// `valid` or `violated`.
     pub verdict: String,
-    /// All parts of a valid history, one of a violated one.
+    /// Of linearizability: all parts of a valid history, one of a violated one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<CertifiedPart>,
+    /// An order of transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Vec<u64>>,
+    /// An order of their starts and commits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moments: Option<Vec<i64>>,
+    /// What is in a bank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<i64>,
+    /// What is wrong with transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<String>,
+    /// The steps round a cycle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<Vec<Hop>>,
+    /// What shows an anomaly that is no cycle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows: Option<Shows>,
 }
 
 /// What is certified of one part.
@@ -70,6 +141,42 @@ pub struct Proof {
     pub pattern: String,
     /// In which operations; `null` is the beginning, where the pattern has a role for it.
     pub ops: Vec<Option<u64>>,
+}
+
+/// One step round a cycle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// The transaction that comes first.
+    pub before: u64,
+    /// The other.
+    pub after: u64,
+    /// `ww`, `wr`, `rw`, `process` or `realtime`.
+    pub kind: String,
+    /// How it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The key it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<i64>,
+    /// The earlier value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<i64>,
+    /// The later value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+}
+
+/// The operations and values that show an anomaly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shows {
+    /// The key it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<i64>,
+    /// The operations, by their roles.
+    pub ops: Vec<u64>,
+    /// The values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<i64>,
 }
 
 /// Why a certificate can't be read.
@@ -130,5 +237,17 @@ impl Certificate {
     pub fn text(&self) -> String {
         // Strings, numbers and lists of them: nothing that JSON could refuse.
         serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+
+    /// The operations of a counterexample, by place, each once; none of a valid verdict.
+    pub fn counterexample(&self) -> Vec<u64> {
+        let proofs = self.parts.iter().filter_map(|part| part.proof.as_ref());
+        let proven = proofs.flat_map(|proof| proof.ops.iter().flatten());
+        let round = self.cycle.iter().flatten().map(|hop| &hop.before);
+        let shown = self.shows.iter().flat_map(|shows| &shows.ops);
+        let mut ops: Vec<u64> = proven.chain(round).chain(shown).copied().collect();
+        ops.sort_unstable();
+        ops.dedup();
+        ops
     }
 }

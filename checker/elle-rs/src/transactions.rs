@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::certificate::Certificate;
 use crate::history::stream::{Format, Reader, Torn};
 use crate::levels::{Level, nearest};
-use crate::proof::Certificate;
+use crate::proof::Subject;
 use crate::txn::{self, Decision, Outcome, TransactionsError};
 use crate::{bank, list_append, long_fork, monotonic, rmw, rw_register};
 
@@ -77,6 +78,29 @@ pub struct Report {
     pub torn: Option<Torn>,
     /// What shows the verdict, where it can be shown.
     pub certificate: Option<Certificate>,
+    /// Why it can't be, where it can't.
+    pub uncertified: Option<String>,
+}
+
+impl Report {
+    fn new(
+        model: Model,
+        outcome: Outcome,
+        torn: Option<Torn>,
+        certified: Result<Certificate, String>,
+    ) -> Report {
+        let (certificate, uncertified) = match certified {
+            Ok(certificate) => (Some(certificate), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        Report {
+            model,
+            outcome,
+            torn,
+            certificate,
+            uncertified,
+        }
+    }
 }
 
 /// Checks a history file.
@@ -92,14 +116,14 @@ pub fn check(
 /// Checks a history from a reader.
 pub fn check_from(reader: Reader, model: Model, level: Level) -> Result<Report, TransactionsError> {
     if model == Model::Bank {
-        let torn = None;
-        let outcome = bank::check(reader, None, level)?;
-        return Ok(Report {
-            model,
-            outcome,
-            torn,
-            certificate: None,
-        });
+        let judged = bank::judge(reader, None, level)?;
+        let subject = Subject {
+            model: &model.to_string(),
+            entries: judged.entries,
+            outcome: &judged.outcome,
+        };
+        let certified = subject.of_bank(judged.total, judged.shows);
+        return Ok(Report::new(model, judged.outcome, None, certified));
     }
     let read = txn::read_from(reader, model == Model::ListAppend)?;
     let mut outcome = match model {
@@ -121,11 +145,11 @@ pub fn check_from(reader: Reader, model: Model, level: Level) -> Result<Report, 
             outcome.decision = Decision::Undecided { reason };
         }
     }
-    let certificate = Certificate::of(&model.to_string(), read.entries, &outcome);
-    Ok(Report {
-        model,
-        outcome,
-        torn: read.torn,
-        certificate,
-    })
+    let subject = Subject {
+        model: &model.to_string(),
+        entries: read.entries,
+        outcome: &outcome,
+    };
+    let certified = subject.of_store(&read.store);
+    Ok(Report::new(model, outcome, read.torn, certified))
 }

@@ -212,6 +212,11 @@ impl Level {
         self.forbids("internal")
     }
 
+    /// Whether it says nothing about what a read missed.
+    pub(crate) fn is_weak(self) -> bool {
+        self.cycles().len() <= 2
+    }
+
     /// Whether it is snapshot isolation, of whatever strength, and not more.
     pub(crate) fn is_snapshot(self) -> bool {
         self.cycles().last() == Some(&CycleKind::GNonadjacent)

@@ -176,6 +176,7 @@ impl Report {
                 None if self.torn.is_some() => return None,
                 None => valid()?,
             },
+            ..Certificate::default()
         })
     }
 }

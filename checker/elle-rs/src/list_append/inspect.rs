@@ -112,7 +112,9 @@ impl Inspector<'_> {
         for pair in lists.appends(key).windows(2) {
             let [a, b] = pair else { continue };
             let in_order = a.position != NONE && a.position < b.position;
-            if a.transaction != b.transaction || b.position == NONE || in_order {
+            // Of one that failed, that anything was read is what is wrong.
+            let same = a.transaction == b.transaction && !self.failed(a);
+            if !same || b.position == NONE || in_order {
                 continue;
             }
             let (name, missing) = if a.position == NONE {
@@ -223,7 +225,30 @@ impl Inspector<'_> {
     fn own_before(&mut self, key: u32, id: Id, length: u32) {
         let own = self.lists.appends_of(key, id);
         if let Some(append) = own.iter().find(|append| append.position < length) {
+            self.twice(key, id, &self.whole(key, id));
             self.future(key, id, append.value);
+        }
+    }
+
+    /// All that a transaction first read of a key, its own appends too.
+    fn whole(&self, key: u32, id: Id) -> Vec<i64> {
+        let steps = self.store.steps_of(id);
+        let nth = steps.iter().position(|step| {
+            step.key() == key && !matches!(step.what(), What::Write | What::Asked)
+        });
+        let read = nth.and_then(|nth| self.store.list_read(id, nth));
+        read.unwrap_or_default()
+    }
+
+    fn twice(&mut self, key: u32, id: Id, read: &[i64]) {
+        let store = self.store;
+        let mut met = FxHashSet::default();
+        if let Some(value) = read.iter().copied().find(|&value| !met.insert(value)) {
+            self.findings
+                .add(store, "duplicate-elements", key, &[id], || {
+                    let read = store.first_read_told(id, key);
+                    format!("{read} has {value} in it twice")
+                });
         }
     }
 
@@ -255,20 +280,8 @@ impl Inspector<'_> {
 
     fn incompatible(&mut self, key: u32, id: Id) {
         let (store, lists) = (self.store, self.lists);
-        let steps = store.steps_of(id);
-        let nth = steps.iter().position(|step| {
-            step.key() == key && !matches!(step.what(), What::Write | What::Asked)
-        });
-        let read = nth.and_then(|nth| store.list_read(id, nth));
-        let read = read.unwrap_or_default();
-        let mut met = FxHashSet::default();
-        if let Some(value) = read.iter().copied().find(|&value| !met.insert(value)) {
-            self.findings
-                .add(store, "duplicate-elements", key, &[id], || {
-                    let read = store.first_read_told(id, key);
-                    format!("{read} has {value} in it twice")
-                });
-        }
+        let read = self.whole(key, id);
+        self.twice(key, id, &read);
         let end = lists.order(key).len() as u32 - 1;
         let longest = lists.reader_of(store, key, end);
         self.findings

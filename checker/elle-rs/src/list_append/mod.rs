@@ -47,7 +47,7 @@ pub fn check_store(store: &Store, level: Level) -> Outcome {
     findings
         .all
         .retain(|finding| level.forbids(&finding.anomaly));
-    // What a level permits, an order of transactions need not explain.
+    // What a level permits, an order of transactions need not explain, if it explains reads.
     let explains = findings.all.len() == found;
     let mut counts = count(store, &lists);
     let (decision, proof) = match &lists.ambiguous {
@@ -84,7 +84,7 @@ pub fn check_store(store: &Store, level: Level) -> Outcome {
                 order,
             );
             let is_valid = judged.decision == Decision::Valid;
-            let shown = explains || !is_valid;
+            let shown = explains || !is_valid || level.is_weak();
             let proof = if shown { judged.proof } else { Proof::None };
             (judged.decision, proof)
         }
@@ -108,7 +108,7 @@ pub fn check_store(store: &Store, level: Level) -> Outcome {
 /// who appended an element.
 fn ambiguous(findings: Findings, reason: &str) -> Decision {
     let mut findings = findings.all;
-    let certain = ["internal", "thin-air", "duplicate-elements"];
+    let certain = ["internal", "thin-air"];
     findings.retain(|finding| certain.contains(&finding.anomaly.as_str()));
     if findings.is_empty() {
         return Decision::Undecided {

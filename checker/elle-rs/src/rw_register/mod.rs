@@ -45,7 +45,7 @@ pub(crate) fn check_values(store: &Store, level: Level, growing: bool) -> Outcom
     findings
         .all
         .retain(|finding| level.forbids(&finding.anomaly));
-    // What a level permits, an order of transactions need not explain.
+    // What a level permits, an order of transactions need not explain, if it explains reads.
     let explains = findings.all.len() == found;
     let mut counts = count(store, &versions);
     let (decision, proof) = match &versions.ambiguous {
@@ -86,7 +86,7 @@ pub(crate) fn check_values(store: &Store, level: Level, growing: bool) -> Outcom
                 order,
             );
             let is_valid = judged.decision == Decision::Valid;
-            let shown = explains || !is_valid;
+            let shown = explains || !is_valid || level.is_weak();
             let proof = if shown { judged.proof } else { Proof::None };
             (judged.decision, proof)
         }

@@ -79,7 +79,7 @@ pub(crate) fn judge(
 }
 
 /// The transactions of an order of states. Below the levels that have one order of transactions
-/// or of starts and commits, such an order explains nothing.
+/// or of starts and commits, such an order does not explain what was read, but it orders versions.
 pub(crate) fn proof(store: &Store, view: View<'_>, order: &[u32], took_effect: &[bool]) -> Proof {
     let index = |node: u32| u64::from(store.invoke[node as usize]);
     let counts = |&state: &u32| {
@@ -90,9 +90,6 @@ pub(crate) fn proof(store: &Store, view: View<'_>, order: &[u32], took_effect: &
     if view.apart {
         let moment = |state: u32| (index(state / 2), state % 2 == 1);
         return Proof::StartsAndCommits(states.map(moment).collect());
-    }
-    if !view.kinds.has(Kinds::RW) {
-        return Proof::None;
     }
     Proof::Order(states.map(index).collect())
 }

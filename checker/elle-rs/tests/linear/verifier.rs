@@ -118,7 +118,7 @@ fn refused(tamper: impl Fn(&mut Certificate), words: &str) {
 #[test]
 fn tampering_is_noticed() {
     refused(|c| c.entries = 9, "9 entries, and this one has 8");
-    refused(|c| c.kind = "transactions".to_owned(), "its kind");
+    refused(|c| c.kind = "opinion".to_owned(), "its kind");
     refused(|c| c.model = "stack".to_owned(), "stack");
     refused(|c| c.verdict = "fine".to_owned(), "its verdict");
     refused(|c| c.verdict = "violated".to_owned(), "one part");

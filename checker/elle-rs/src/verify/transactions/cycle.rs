@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::Hop;
 use super::history::{Did, History, Step, Transaction};
+use crate::certificate::Hop;
 use crate::levels::Level;
 
 /// Whether the cycle shows that the level is violated.

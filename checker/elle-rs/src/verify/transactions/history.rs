@@ -1,4 +1,6 @@
-//! A history as the check of certificates sees it: everything that was done and read, as written.
+//! A history of transactions as the verifier sees it: everything that was done and read, as written.
+//! (`txn::read` and `txn::builder` make something compact of it; this is kept apart from them, so
+//! that what they get wrong is seen.)
 
 use std::collections::HashMap;
 
@@ -164,4 +166,84 @@ fn step_of(
         Did::Value(Some(scalar(value.token())?))
     };
     Some(Step { key, did })
+}
+
+/// What a transaction read of a key as others', and whether it contradicted itself.
+pub(super) struct Reads<'a> {
+    /// A list without its own appends behind it, or a register's value if there is one: by the
+    /// first read before which it had not written to a register.
+    pub others: Option<&'a [i64]>,
+    /// Where among the steps that stands.
+    pub at: usize,
+    /// Whether a read is not what the ones before it, and its own writes, make of the key.
+    pub contradicts: bool,
+}
+
+impl Transaction {
+    /// The reads of one key.
+    pub fn reads(&self, key: i64) -> Reads<'_> {
+        let mut reads = Reads {
+            others: None,
+            at: 0,
+            contradicts: false,
+        };
+        let mut own: Vec<i64> = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            if step.key != key {
+                continue;
+            }
+            let (others, fits) = match &step.did {
+                Did::Write(value) => {
+                    own.push(*value);
+                    continue;
+                }
+                Did::Unknown => continue,
+                Did::List(list) => {
+                    let others = &list[..list.len().saturating_sub(own.len())];
+                    (Some(others), list.ends_with(&own))
+                }
+                Did::Value(value) => match own.last() {
+                    Some(last) => (None, Some(last) == value.as_ref()),
+                    None => (Some(value.as_slice()), true),
+                },
+            };
+            if !fits {
+                reads.contradicts = true;
+                continue;
+            }
+            match (reads.others, others) {
+                (None, Some(_)) => (reads.others, reads.at) = (others, at),
+                (Some(before), Some(now)) => reads.contradicts |= before != now,
+                (_, None) => {}
+            }
+        }
+        reads
+    }
+
+    /// Its writes to a key, in its order.
+    pub fn writes(&self, key: i64) -> impl DoubleEndedIterator<Item = i64> + '_ {
+        let steps = self.steps.iter().filter(move |step| step.key == key);
+        steps.filter_map(|step| match step.did {
+            Did::Write(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// The keys it touched, each once.
+    pub fn keys(&self) -> Vec<i64> {
+        let mut keys: Vec<i64> = self.steps.iter().map(|step| step.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether some read of a key had a value in it.
+    pub fn read(&self, key: i64, value: i64) -> bool {
+        let mut steps = self.steps.iter().filter(|step| step.key == key);
+        steps.any(|step| match &step.did {
+            Did::List(list) => list.contains(&value),
+            Did::Value(read) => *read == Some(value),
+            Did::Write(_) | Did::Unknown => false,
+        })
+    }
 }

@@ -63,7 +63,11 @@ fn asks_for(level: Level) -> (bool, bool) {
 }
 
 /// Whether each acknowledged transaction happened, and none that failed or twice.
-fn all_there(history: &History, happened: &HashMap<u64, u8>, each: u8) -> Result<(), String> {
+pub(super) fn all_there(
+    history: &History,
+    happened: &HashMap<u64, u8>,
+    each: u8,
+) -> Result<(), String> {
     for transaction in &history.transactions {
         let times = happened.get(&transaction.invoked).copied().unwrap_or(0);
         let wanted = if transaction.is_ok() {
@@ -85,13 +89,13 @@ fn all_there(history: &History, happened: &HashMap<u64, u8>, each: u8) -> Result
 
 /// Time must allow that a transaction's end comes behind the beginnings of those before it.
 #[derive(Default)]
-struct Clock {
+pub(super) struct Clock {
     latest_invoked: u64,
     last_of_process: HashMap<i64, u64>,
 }
 
 impl Clock {
-    fn begins(&mut self, level: Level, transaction: &Transaction) -> Result<(), String> {
+    pub fn begins(&mut self, level: Level, transaction: &Transaction) -> Result<(), String> {
         let (processes, _) = asks_for(level);
         let last = self.last_of_process.entry(transaction.process).or_insert(0);
         if processes && *last > transaction.invoked {
@@ -105,7 +109,7 @@ impl Clock {
         Ok(())
     }
 
-    fn ends(&self, level: Level, transaction: &Transaction) -> Result<(), String> {
+    pub fn ends(&self, level: Level, transaction: &Transaction) -> Result<(), String> {
         let (_, real_time) = asks_for(level);
         let late = transaction
             .completed
