@@ -300,7 +300,8 @@ impl Scheduler<'_> {
                 }
                 let (early, last) = self.in_the_way(key, waiting);
                 let version = self.current[key as usize].0;
-                if early == NONE || self.place[early as usize] == NONE {
+                let is_taken = early != NONE && self.place[early as usize] != NONE;
+                if !is_taken || self.was_over(early, last) {
                     continue;
                 }
                 let wanted = Use {
@@ -310,7 +311,8 @@ impl Scheduler<'_> {
                 };
                 let is_reader = |state: u32| {
                     let node = self.view.node(state);
-                    self.view.is_transaction(state) && self.uses.row(node).contains(&wanted)
+                    let reads = self.view.is_transaction(state) && self.starts(state);
+                    reads && self.uses.row(node).contains(&wanted)
                 };
                 let is_open = |state: u32| self.place[state as usize] == NONE;
                 let is_sure = self.leads_to(last, false, is_open, is_reader);
@@ -325,6 +327,12 @@ impl Scheduler<'_> {
             }
         }
         best.map(|(is_sure, _, waits, early)| (is_sure, waits, early))
+    }
+
+    /// Whether real time, where that counts, has the first end before the second began.
+    fn was_over(&self, first: u32, second: u32) -> bool {
+        let [first, second] = [first, second].map(|state| self.view.node(state) as usize);
+        self.view.kinds.has(Kinds::REALTIME) && self.store.ended[first] < self.store.begun[second]
     }
 
     /// What a state that waits for a key waits for, and the state that this would have to come
