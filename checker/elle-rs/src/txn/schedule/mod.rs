@@ -301,7 +301,7 @@ impl Scheduler<'_> {
                 let (early, last) = self.in_the_way(key, waiting);
                 let version = self.current[key as usize].0;
                 let is_taken = early != NONE && self.place[early as usize] != NONE;
-                if !is_taken || self.was_over(early, last) {
+                if !is_taken {
                     continue;
                 }
                 let wanted = Use {
@@ -315,11 +315,12 @@ impl Scheduler<'_> {
                     reads && self.uses.row(node).contains(&wanted)
                 };
                 let is_open = |state: u32| self.place[state as usize] == NONE;
-                let is_sure = self.leads_to(last, false, is_open, is_reader);
+                let is_sure = self.leads_to(last, None, is_open, is_reader);
                 let from = self.place[early as usize];
                 // (What is open has the highest place there is.)
                 let behind = |state: u32| self.place[state as usize] >= from;
-                if !is_sure && self.leads_to(early, true, behind, |state| state == last) {
+                let until = Some(self.over_at(last));
+                if !is_sure && self.leads_to(early, until, behind, |state| state == last) {
                     continue;
                 }
                 let candidate = (is_sure, self.place[early as usize], last, early);
@@ -327,12 +328,6 @@ impl Scheduler<'_> {
             }
         }
         best.map(|(is_sure, _, waits, early)| (is_sure, waits, early))
-    }
-
-    /// Whether real time, where that counts, has the first end before the second began.
-    fn was_over(&self, first: u32, second: u32) -> bool {
-        let [first, second] = [first, second].map(|state| self.view.node(state) as usize);
-        self.view.kinds.has(Kinds::REALTIME) && self.store.ended[first] < self.store.begun[second]
     }
 
     /// What a state that waits for a key waits for, and the state that this would have to come
@@ -349,12 +344,21 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Whether data alone puts a state before one that is wanted, by way of such; as far as that is
-    /// found in a few steps.
+    /// When a state's transaction was over, or, where nobody knows, had begun.
+    fn over_at(&self, state: u32) -> u32 {
+        let node = self.view.node(state) as usize;
+        match self.store.ended[node] {
+            NONE => self.store.begun[node],
+            ended => ended,
+        }
+    }
+
+    /// Whether a state is put before one that is wanted, by way of such: by data alone, or by what
+    /// was guessed and by time too, up to a tick; as far as that is found in a few steps.
     fn leads_to(
         &self,
         from: u32,
-        with_guesses: bool,
+        until: Option<u32>,
         by_way_of: impl Fn(u32) -> bool,
         is_wanted: impl Fn(u32) -> bool,
     ) -> bool {
@@ -370,7 +374,7 @@ impl Scheduler<'_> {
                 match self.view.nth(state, nth) {
                     Edge::End => break,
                     Edge::To(to, kind)
-                        if !kind.has(Kinds::REALTIME)
+                        if (!kind.has(Kinds::REALTIME) || self.is_within(to, until))
                             && by_way_of(to)
                             && met.len() < STATES_MAX
                             && met.insert(to) =>
@@ -381,11 +385,17 @@ impl Scheduler<'_> {
                 }
                 nth += 1;
             }
-            let put = self.put_after.get(&state).filter(|_| with_guesses);
+            let put = self.put_after.get(&state).filter(|_| until.is_some());
             let put = put.into_iter().flatten().copied();
             next.extend(put.filter(|&to| by_way_of(to) && met.insert(to)));
         }
         false
+    }
+
+    /// Whether what time leads to is no tick later than this one.
+    fn is_within(&self, to: u32, until: Option<u32>) -> bool {
+        let tick = self.view.graph.tick(self.view.node(to));
+        until.is_some_and(|until| tick.is_none_or(|tick| tick <= until))
     }
 
     /// Takes the order back to this length.
