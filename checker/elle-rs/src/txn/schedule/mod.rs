@@ -298,12 +298,8 @@ impl Scheduler<'_> {
                 if self.place[waiting as usize] != NONE {
                     continue;
                 }
-                let (early, last) = self.in_the_way(key, waiting);
-                let version = self.current[key as usize].0;
-                let is_taken = early != NONE && self.place[early as usize] != NONE;
-                if !is_taken {
-                    continue;
-                }
+                let (mut early, last) = self.in_the_way(key, waiting);
+                let (version, by) = self.current[key as usize];
                 let wanted = Use {
                     key,
                     version,
@@ -316,6 +312,14 @@ impl Scheduler<'_> {
                 };
                 let is_open = |state: u32| self.place[state as usize] == NONE;
                 let is_sure = self.leads_to(last, None, is_open, is_reader);
+                // Whoever holds the key meanwhile may do so rightly: too early is who put there
+                // what is read.
+                if is_sure && by != NONE {
+                    early = by - u32::from(self.view.apart);
+                }
+                if early == NONE || is_open(early) {
+                    continue;
+                }
                 let from = self.place[early as usize];
                 // (What is open has the highest place there is.)
                 let behind = |state: u32| self.place[state as usize] >= from;
