@@ -200,6 +200,11 @@ impl<'a> Graph<'a> {
         (begun < self.first_begun[tick + 2]).then_some((begun, Kinds::REALTIME))
     }
 
+    /// Which tick a node is, if it is one.
+    pub fn tick(&self, node: u32) -> Option<u32> {
+        node.checked_sub(self.ticks_at)
+    }
+
     /// Whether a node is a transaction.
     pub fn is_transaction(&self, node: u32) -> bool {
         node < self.transactions

@@ -4,7 +4,8 @@
 //! The states are taken as the graph permits, a write only when everybody who reads what it
 //! overwrites has done so, and of several those first that were complete first. Where that ends
 //! before all are taken, the latest write that the others wait for was taken too early: it is
-//! taken back with all that came behind it, and put after who waits.
+//! taken back with all that came behind it, and put after who waits. Where that does not help
+//! either, a stretch of the order is laid anew, in other ways and ever longer (`retry`).
 //!
 //! What comes out is an explanation; that nothing comes out proves nothing.
 
@@ -13,9 +14,12 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+mod retry;
+
 use super::rows::Rows;
 use super::store::{NONE, Store};
 use crate::graph::{Edge, Kinds, View};
+use retry::Trouble;
 
 /// What a transaction reads or leaves in a key.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,6 +32,10 @@ pub(crate) struct Use {
 
 /// The version before all writes.
 pub(crate) const INITIAL: u32 = u32::MAX;
+
+/// What may be taken back in all, so that the search ends: at least, and per state.
+const UNDONE_MIN: usize = 20_000;
+const UNDONE_PER_STATE: usize = 40;
 
 /// Finds an order of a view's states. `uses` are by transaction; there are `versions` versions.
 pub(crate) fn schedule(
@@ -52,7 +60,7 @@ pub(crate) fn schedule(
         parked: BTreeMap::new(),
         put_after: FxHashMap::default(),
         guesses: Vec::new(),
-        wrong: FxHashSet::default(),
+        trouble: Trouble::default(),
         order: Vec::with_capacity(states as usize),
         uses,
     };
@@ -101,54 +109,38 @@ struct Scheduler<'a> {
     parked: BTreeMap<u32, Vec<u32>>,
     /// Edges beside the view's.
     put_after: FxHashMap<u32, Vec<u32>>,
-    /// Those of them that need not be, as (from, to) in the order they were put, and those that
-    /// were taken away.
+    /// Those of them that need not be, as (from, to) in the order they were put.
     guesses: Vec<(u32, u32)>,
-    wrong: FxHashSet<(u32, u32)>,
+    trouble: Trouble,
     order: Vec<u32>,
 }
 
 impl Scheduler<'_> {
     fn search(mut self) -> Option<Vec<u32>> {
         let states = self.view.states() as usize;
-        let mut turns = 1_000 + states / 50;
-        let mut undone = 12 * states;
+        let mut undone = UNDONE_MIN + UNDONE_PER_STATE * states;
         loop {
             self.run()?;
             if self.order.len() == states {
                 return Some(self.order);
             }
-            turns = turns.checked_sub(1)?;
-            let Some((is_sure, waits, early)) = self.too_early() else {
-                undone = undone.checked_sub(self.give_up()?)?;
-                continue;
+            let length = self.order.len();
+            let again = match self.too_early() {
+                Some((is_sure, waits, early)) => {
+                    self.take_back(self.place[early as usize] as usize);
+                    self.put_after.entry(waits).or_default().push(early);
+                    self.before[early as usize] += 1;
+                    if !is_sure {
+                        self.guesses.push((waits, early));
+                    }
+                    true
+                }
+                None => self.retry(),
             };
-            let from = self.place[early as usize] as usize;
-            undone = undone.checked_sub(self.order.len() - from)?;
-            self.take_back(from);
-            self.put_after.entry(waits).or_default().push(early);
-            self.before[early as usize] += 1;
-            if !is_sure {
-                self.guesses.push((waits, early));
-            }
+            // A step each, for those that take nothing back.
+            let steps = 1 + length.saturating_sub(self.order.len());
+            undone = undone.checked_sub(steps).filter(|_| again)?;
         }
-    }
-
-    /// Nothing is left to put after anything: the last guess was wrong, and is not made again.
-    /// Says how much was taken back.
-    fn give_up(&mut self) -> Option<usize> {
-        let (waits, early) = self.guesses.pop()?;
-        self.wrong.insert((waits, early));
-        let places = [waits, early].map(|state| self.place[state as usize] as usize);
-        let from = places[0].min(places[1]).min(self.order.len());
-        let undone = self.order.len() - from;
-        self.take_back(from);
-        if let Some(after) = self.put_after.get_mut(&waits) {
-            after.retain(|&state| state != early);
-            self.before[early as usize] -= 1;
-            self.offer(early);
-        }
-        Some(undone)
     }
 
     fn run(&mut self) -> Option<()> {
@@ -212,11 +204,14 @@ impl Scheduler<'_> {
         if self.before[state as usize] > 0 || self.place[state as usize] != NONE {
             return;
         }
-        if !self.view.is_transaction(state) {
+        let node = self.view.node(state);
+        // Who only reads is in nobody's way, and those who wait for it need not any longer.
+        let only_reads = || self.uses.row(node).iter().all(|used| !used.is_write);
+        if !self.view.is_transaction(state) || only_reads() {
             self.helpers.push(state);
             return;
         }
-        let ended = self.store.ended[self.view.node(state) as usize];
+        let ended = self.trouble.moved(self.store.ended[node as usize], state);
         let lasts = self.view.apart && self.starts(state) && self.before[state as usize + 1] > 1;
         self.ready.push(Reverse((lasts, ended, state)));
     }
@@ -303,21 +298,8 @@ impl Scheduler<'_> {
                 if self.place[waiting as usize] != NONE {
                     continue;
                 }
+                let (mut early, last) = self.in_the_way(key, waiting);
                 let (version, by) = self.current[key as usize];
-                let locked_by = self.locked_by.get(key as usize).copied().unwrap_or(NONE);
-                let (early, last) = if self.view.apart && self.starts(waiting) {
-                    (locked_by, waiting + 1)
-                } else if self.view.apart && by != NONE {
-                    (by - 1, waiting)
-                } else {
-                    (by, waiting)
-                };
-                if early == NONE
-                    || self.place[early as usize] == NONE
-                    || self.wrong.contains(&(last, early))
-                {
-                    continue;
-                }
                 let wanted = Use {
                     key,
                     version,
@@ -325,14 +307,24 @@ impl Scheduler<'_> {
                 };
                 let is_reader = |state: u32| {
                     let node = self.view.node(state);
-                    self.view.is_transaction(state) && self.uses.row(node).contains(&wanted)
+                    let reads = self.view.is_transaction(state) && self.starts(state);
+                    reads && self.uses.row(node).contains(&wanted)
                 };
                 let is_open = |state: u32| self.place[state as usize] == NONE;
-                let is_sure = self.leads_to(last, false, is_open, is_reader);
+                let is_sure = self.leads_to(last, None, is_open, is_reader);
+                // Whoever holds the key meanwhile may do so rightly: too early is who put there
+                // what is read.
+                if is_sure && by != NONE {
+                    early = by - u32::from(self.view.apart);
+                }
+                if early == NONE || is_open(early) {
+                    continue;
+                }
                 let from = self.place[early as usize];
                 // (What is open has the highest place there is.)
                 let behind = |state: u32| self.place[state as usize] >= from;
-                if !is_sure && self.leads_to(early, true, behind, |state| state == last) {
+                let until = Some(self.over_at(last));
+                if !is_sure && self.leads_to(early, until, behind, |state| state == last) {
                     continue;
                 }
                 let candidate = (is_sure, self.place[early as usize], last, early);
@@ -342,16 +334,39 @@ impl Scheduler<'_> {
         best.map(|(is_sure, _, waits, early)| (is_sure, waits, early))
     }
 
-    /// Whether data alone puts a state before one that is wanted, by way of such; as far as that is
-    /// found in a few steps.
+    /// What a state that waits for a key waits for, and the state that this would have to come
+    /// behind.
+    fn in_the_way(&self, key: u32, waiting: u32) -> (u32, u32) {
+        let by = self.current[key as usize].1;
+        if self.view.apart && self.starts(waiting) {
+            let locked_by = self.locked_by.get(key as usize).copied();
+            (locked_by.unwrap_or(NONE), waiting + 1)
+        } else if self.view.apart && by != NONE {
+            (by - 1, waiting)
+        } else {
+            (by, waiting)
+        }
+    }
+
+    /// When a state's transaction was over, or, where nobody knows, had begun.
+    fn over_at(&self, state: u32) -> u32 {
+        let node = self.view.node(state) as usize;
+        match self.store.ended[node] {
+            NONE => self.store.begun[node],
+            ended => ended,
+        }
+    }
+
+    /// Whether a state is put before one that is wanted, by way of such: by data alone, or by what
+    /// was guessed and by time too, up to a tick; as far as that is found in a few steps.
     fn leads_to(
         &self,
         from: u32,
-        with_guesses: bool,
+        until: Option<u32>,
         by_way_of: impl Fn(u32) -> bool,
         is_wanted: impl Fn(u32) -> bool,
     ) -> bool {
-        const STATES_MAX: usize = 1_000;
+        const STATES_MAX: usize = 100;
         let mut met: FxHashSet<u32> = FxHashSet::default();
         let mut next = VecDeque::from([from]);
         while let Some(state) = next.pop_front() {
@@ -363,7 +378,7 @@ impl Scheduler<'_> {
                 match self.view.nth(state, nth) {
                     Edge::End => break,
                     Edge::To(to, kind)
-                        if !kind.has(Kinds::REALTIME)
+                        if (!kind.has(Kinds::REALTIME) || self.is_within(to, until))
                             && by_way_of(to)
                             && met.len() < STATES_MAX
                             && met.insert(to) =>
@@ -374,11 +389,17 @@ impl Scheduler<'_> {
                 }
                 nth += 1;
             }
-            let put = self.put_after.get(&state).filter(|_| with_guesses);
+            let put = self.put_after.get(&state).filter(|_| until.is_some());
             let put = put.into_iter().flatten().copied();
             next.extend(put.filter(|&to| by_way_of(to) && met.insert(to)));
         }
         false
+    }
+
+    /// Whether what time leads to is no tick later than this one.
+    fn is_within(&self, to: u32, until: Option<u32>) -> bool {
+        let tick = self.view.graph.tick(self.view.node(to));
+        until.is_some_and(|until| tick.is_none_or(|tick| tick <= until))
     }
 
     /// Takes the order back to this length.
