@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use elle_rs::history::edn;
 use elle_rs::{list_append, register};
+
+#[path = "common/events.rs"]
+mod events;
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,7 +39,7 @@ fn header(path: &Path, what: &str) -> String {
 #[test]
 fn registers() {
     for path in files("register") {
-        let events = edn::read(&path).unwrap();
+        let events = events::read(&path);
         let reports = register::check(&events).unwrap();
         let [report] = &reports[..] else {
             panic!("{} is about one register", path.display());
@@ -60,7 +62,7 @@ fn registers() {
 #[test]
 fn lists() {
     for path in files("list-append") {
-        let events = edn::read(&path).unwrap();
+        let events = events::read(&path);
         let level = header(&path, "level").parse().unwrap();
         let verdict = match list_append::check(&events, level).unwrap().decision {
             list_append::Decision::Valid => "valid".to_owned(),

@@ -191,7 +191,8 @@ impl<'a> Searcher<'a> {
             let mut nth = 0;
             while let Some((to, edge)) = self.graph.nth(node, nth) {
                 nth += 1;
-                if edge.plain() != first || !view.kinds.counts(edge) {
+                // (The first edge of a G-single is of a kind that the way back must not have.)
+                if edge.plain() != first || !view.kinds.with(first).counts(edge) {
                     continue;
                 }
                 let cycle = self.around(view, within, (node, to, edge), &mut steps);

@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-pub mod edn;
 pub mod file;
 pub mod pairs;
 pub mod stream;

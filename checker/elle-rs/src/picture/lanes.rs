@@ -197,6 +197,13 @@ fn why(proof: &Proof) -> Vec<String> {
             "the values tie the red operations together, and the blue ones, with nothing between;",
             "but a red one completed before a blue one began, and a blue one before a red one",
         ],
+        "taken-twice" => &["both took what was put in once"],
+        "overtaken" => &["what was put in first was not taken first"],
+        "never-free" => &["at every moment of the red operation something was surely there"],
+        "twice" => &["the red operation saw something twice"],
+        "apart" => &["the red and the blue operation each saw something that the other did not"],
+        "no-multiple" | "out-of-bounds" => &["no choice of the additions gives what was read"],
+        "crowded" => &["too few of the other kind stand between these"],
         "search" => &["no order of these operations lets the red one come back as it did"],
         _ => &["no order explains these operations"],
     };
@@ -209,7 +216,8 @@ fn colour(proof: Option<&Proof>, place: u64) -> &'static str {
     let at = proof.ops.iter().position(|&op| op == Some(place));
     match (proof.pattern.as_str(), at) {
         ("crossed", Some(0 | 3)) | (_, Some(0)) => FIRST,
-        ("crossed", Some(1 | 2)) | ("backwards" | "replaced-twice", Some(1)) => SECOND,
+        ("crossed", Some(1 | 2)) => SECOND,
+        ("backwards" | "replaced-twice" | "taken-twice" | "apart" | "overtaken", Some(1)) => SECOND,
         ("circle", Some(at)) => [FIRST, SECOND][at % 2],
         _ => PLAIN,
     }

@@ -104,7 +104,7 @@ pub(super) fn replay(
     }
 }
 
-fn text(history: &History, number: Number) -> Vec<u8> {
+pub(super) fn text(history: &History, number: Number) -> Vec<u8> {
     let value = Value::over(&history.values.all[number as usize]);
     match value.token() {
         Token::Text(text) => history.symbols.spelling(text).as_bytes().to_vec(),

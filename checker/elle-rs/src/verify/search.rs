@@ -1,5 +1,6 @@
 //! A plain search, to see again that operations in conflict have no order: every way to come to
-//! each return, all at once.
+//! each return, all at once. To decide that is co-NP-complete in general, so the work is bounded: what
+//! is not refuted within the bound is not accepted.
 
 use std::collections::HashSet;
 
@@ -10,8 +11,8 @@ use super::{Certificate, Proof, at};
 /// Ways looked at before giving up.
 const WAYS_MAX: usize = 5_000_000;
 
-/// Which of the operations have taken effect, and what that leaves.
-type Way = (Vec<bool>, Object);
+/// Which of the open operations have taken effect, in order of their numbers, and what that leaves.
+type Way = (Vec<usize>, Object);
 
 /// The first operation is the one that cannot return; all others that change something and were
 /// invoked before it returned must be named. (To leave out what only looks, and what was invoked
@@ -72,22 +73,39 @@ fn is_possible(
         }
     }
     moments.sort_unstable();
-    let nothing: Way = (
-        vec![false; operations.len()],
-        replay::object(certificate, history)?,
-    );
+    let nothing: Way = (Vec::new(), replay::object(certificate, history)?);
     let mut ways: HashSet<Way> = HashSet::from([nothing]);
+    let texts = texts(operations, history);
     let mut open: Vec<usize> = Vec::new();
     let mut looked_at = 0;
+    // What only looks takes effect as soon as it can: that changes nothing for the others, and it
+    // cannot come too early, for it has been invoked.
+    let look = |way: Way, open: &[usize]| -> Way {
+        let (mut done, mut object) = way;
+        for &id in open {
+            let did = &operations[id].did;
+            if did.looks()
+                && !is_done(&done, id)
+                && replay::step(&mut object, did, history, initial)
+            {
+                insert(&mut done, id);
+            }
+        }
+        (done, object)
+    };
     for (_, id, returns) in moments {
         if !returns {
             open.push(id);
+            if operations[id].did.looks() {
+                ways = ways.into_iter().map(|way| look(way, &[id])).collect();
+            }
             continue;
         }
         let mut stack: Vec<Way> = ways.drain().collect();
         let mut met: HashSet<Way> = stack.iter().cloned().collect();
-        while let Some((done, object)) = stack.pop() {
-            if done[id] {
+        while let Some((mut done, object)) = stack.pop() {
+            if let Ok(at) = done.binary_search(&id) {
+                done.remove(at);
                 ways.insert((done, object));
                 continue;
             }
@@ -98,18 +116,23 @@ fn is_possible(
             for &next in &open {
                 let is_twin = |&other: &usize| {
                     other < next
-                        && !done[other]
+                        && !is_done(&done, other)
                         && operations[other].did == operations[next].did
                         && operations[other].completed.is_none()
                 };
-                if done[next] || (operations[next].completed.is_none() && open.iter().any(is_twin))
+                let is_pending = operations[next].completed.is_none();
+                // What looks has looked, if it could.
+                if is_done(&done, next)
+                    || operations[next].did.looks()
+                    || (is_pending && open.iter().any(is_twin))
                 {
                     continue;
                 }
-                for object in outcomes(&object, &operations[next].did, history, initial) {
+                for mut object in outcomes(&object, &operations[next].did, history, initial) {
+                    forget(&mut object, &texts);
                     let mut done = done.clone();
-                    done[next] = true;
-                    let way = (done, object);
+                    insert(&mut done, next);
+                    let way = look((done, object), &open);
                     if met.insert(way.clone()) {
                         stack.push(way);
                     }
@@ -122,6 +145,45 @@ fn is_possible(
         }
     }
     Ok(true)
+}
+
+/// The texts that somebody found there, or did not find, in order.
+fn texts(operations: &[&Operation], history: &History) -> Vec<Vec<u8>> {
+    let found = operations
+        .iter()
+        .filter_map(|operation| match operation.did {
+            Did::Read(value) | Did::Refused(value) | Did::Update(value, _) => Some(value),
+            _ => None,
+        });
+    let mut texts: Vec<Vec<u8>> = found.map(|value| replay::text(history, value)).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+/// No text begins so.
+const ANOTHER: u8 = 0xfe;
+
+/// A text with which none that was looked for begins is as good as any other such text: whatever is
+/// appended to it, nobody finds it or could have.
+fn forget(object: &mut Object, texts: &[Vec<u8>]) {
+    let Object::Text(Some(text)) = object else {
+        return;
+    };
+    let at = texts.partition_point(|other| other < text);
+    if !texts.get(at).is_some_and(|other| other.starts_with(text)) {
+        *text = vec![ANOTHER];
+    }
+}
+
+fn is_done(done: &[usize], id: usize) -> bool {
+    done.binary_search(&id).is_ok()
+}
+
+fn insert(done: &mut Vec<usize>, id: usize) {
+    if let Err(at) = done.binary_search(&id) {
+        done.insert(at, id);
+    }
 }
 
 /// What an operation may leave behind.

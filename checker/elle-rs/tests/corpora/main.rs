@@ -3,14 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use elle_rs::history::{Event, edn};
 use elle_rs::levels::Level;
-use elle_rs::register::{Outcome, check as check_register, verify};
 use elle_rs::txn::{self, Decision};
 use elle_rs::{list_append, rw_register};
 
 mod linear;
-mod porcupine;
 
 /// The corpora, or `None`, said on stdout.
 fn corpora(test: &str) -> Option<PathBuf> {
@@ -35,22 +32,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-/// The verdict on a history of registers, its witness replayed.
-fn linearizable(events: &[Event], name: &str) -> bool {
-    let reports = check_register(events).unwrap();
-    reports.iter().all(|report| match &report.outcome {
-        Outcome::Valid { witness } => {
-            assert_eq!(verify(events, report.key, witness), Ok(()), "{name}");
-            true
-        }
-        Outcome::Violated { finding } => {
-            println!("{name}: {}: {}", finding.anomaly, finding.explanation);
-            false
-        }
-        Outcome::Undecided { reason } => panic!("{name}: {reason}"),
-    })
 }
 
 #[test]
@@ -116,40 +97,4 @@ fn elle_rw_register() {
             other => panic!("at {level}: {other:?}"),
         }
     }
-}
-
-#[test]
-fn knossos_cas_register() {
-    let Some(corpora) = corpora("knossos_cas_register") else {
-        return;
-    };
-    for (folder, expected) in [("good", true), ("bad", false)] {
-        for file in files(&corpora.join("knossos/cas-register").join(folder)) {
-            let name = file.display().to_string();
-            let events = edn::read(&file).unwrap();
-            assert_eq!(linearizable(&events, &name), expected, "{name}");
-        }
-    }
-}
-
-#[test]
-fn porcupine_etcd() {
-    let Some(corpora) = corpora("porcupine_etcd") else {
-        return;
-    };
-    let expected = std::fs::read_to_string(corpora.join("porcupine/expected.json")).unwrap();
-    let expected: std::collections::BTreeMap<String, bool> =
-        serde_json::from_str(&expected).unwrap();
-    let mut looked_at = 0;
-    for file in files(&corpora.join("porcupine/jepsen")) {
-        let name = format!("jepsen/{}", file.file_name().unwrap().to_string_lossy());
-        // One log (etcd_095) has no operation in it, and no verdict.
-        let Some(&expected) = expected.get(&name) else {
-            continue;
-        };
-        let events = porcupine::events(&std::fs::read_to_string(&file).unwrap());
-        assert_eq!(linearizable(&events, &name), expected, "{name}");
-        looked_at += 1;
-    }
-    assert_eq!(looked_at, 102);
 }

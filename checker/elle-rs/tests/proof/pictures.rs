@@ -31,8 +31,25 @@ fn within(a: Area, b: Area) -> bool {
     a[0] >= b[0] && a[1] >= b[1] && a[2] <= b[2] && a[3] <= b[3]
 }
 
+/// Keeps a picture for people to look at, if `KEYQUAKE_PICTURES` names a folder; the last of its kind.
+fn keep(picture: &str, certificate: &Certificate) {
+    let Some(folder) = std::env::var_os("KEYQUAKE_PICTURES") else {
+        return;
+    };
+    let proof = certificate
+        .parts
+        .first()
+        .and_then(|part| part.proof.as_ref());
+    let pattern = proof.map(|proof| proof.pattern.as_str());
+    let name = certificate.anomaly.as_deref().or(pattern).unwrap_or("some");
+    let size = certificate.counterexample().len();
+    let path = std::path::Path::new(&folder).join(format!("{name}-{size}.svg"));
+    std::fs::write(path, picture).unwrap();
+}
+
 /// Looks at a picture as a reader would.
 fn looked_at(picture: &str, certificate: &Certificate) {
+    keep(picture, certificate);
     let document = Document::parse(picture).unwrap_or_else(|error| panic!("{error}\n{picture}"));
     let root = document.root_element();
     let view: Vec<i32> = root
