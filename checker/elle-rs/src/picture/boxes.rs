@@ -61,7 +61,7 @@ pub(super) fn draw(certificate: &Certificate, scene: &Scene, left_out: usize) ->
 
 fn round(svg: &mut Svg, scene: &Scene, cycle: &[Hop], mut y: i32) {
     let count = cycle.len();
-    let mut edges: Vec<[i32; 2]> = Vec::new();
+    let mut edges: Vec<[i32; 3]> = Vec::new();
     let mut right = 0;
     let drawn = cycle
         .iter()
@@ -73,7 +73,7 @@ fn round(svg: &mut Svg, scene: &Scene, cycle: &[Hop], mut y: i32) {
         let name = format!("T{}", at + 1);
         let content = content(place, &scene[&place], &name, &keys);
         let (end, bottom) = boxed(svg, (place, &scene[&place]), &content, y, FILL);
-        edges.push([y, bottom]);
+        edges.push([y, bottom, end]);
         right = right.max(end);
         if at + 1 < count {
             let ink = ink(hop);
@@ -94,7 +94,7 @@ fn round(svg: &mut Svg, scene: &Scene, cycle: &[Hop], mut y: i32) {
         }
         y = bottom + BETWEEN;
     }
-    let (Some([first, _]), Some(&[_, bottom]), Some(hop)) =
+    let (Some([first, _, end]), Some(&[_, bottom, _]), Some(hop)) =
         (edges.first(), edges.last(), cycle.last())
     else {
         return;
@@ -110,8 +110,8 @@ fn round(svg: &mut Svg, scene: &Scene, cycle: &[Hop], mut y: i32) {
         ink,
         false,
     );
-    svg.line(&[[x, bottom + 14], [x, to], [right + 4, to]], ink, false);
-    svg.head([right + 4, to], [-1, 0], ink);
+    svg.line(&[[x, bottom + 14], [x, to], [*end, to]], ink, false);
+    svg.head([*end, to], [-1, 0], ink);
     svg.text(x + CHARACTER, (to + bottom) / 2, &reason(hop), ink, false);
 }
 
@@ -140,7 +140,7 @@ fn content(place: u64, drawn: &Drawn, name: &str, keys: &[i64]) -> Content {
     }
     let left_out = drawn.steps.len().saturating_sub(lines.len() - 1);
     if left_out > 0 && !drawn.steps.is_empty() {
-        lines.push((format!("… {left_out} more steps"), false));
+        lines.push((format!("… and {left_out} more"), false));
     }
     lines
 }

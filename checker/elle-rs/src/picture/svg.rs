@@ -94,7 +94,7 @@ impl Svg {
         let (w, h) = (self.right + 12, self.bottom + 12);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" \
-             height=\"{h}\" font-family=\"monospace\" font-size=\"12\">\n<title>{}</title>\n\
+             height=\"{h}\" font-family=\"monospace\" font-size=\"11.5\">\n<title>{}</title>\n\
              <rect width=\"{w}\" height=\"{h}\" fill=\"#ffffff\"/>\n{}</svg>\n",
             escaped(title),
             self.body
