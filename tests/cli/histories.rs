@@ -22,6 +22,7 @@ fn verdicts_and_their_certificates() {
         let file = scene.file(name, &text);
         let certificate = format!("{file}.certificate");
         let exported = format!("{file}.json");
+        let picture = format!("{file}.svg");
         let said = scene.say(&[
             "check",
             &file,
@@ -32,11 +33,16 @@ fn verdicts_and_their_certificates() {
             &certificate,
             "--export",
             &exported,
+            "--picture",
+            &picture,
         ]);
         assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
         let told = said.json();
         assert_eq!(told["verdict"], verdict);
         assert_eq!(told["invariants"][0]["id"], "LIN");
+        let drawn = std::fs::read_to_string(&picture).unwrap_or_default();
+        assert_eq!(drawn.starts_with("<svg"), verdict == "violated", "{drawn}");
+        assert_eq!(told["picture"].is_null(), drawn.is_empty());
         if verdict == "inconclusive" {
             assert!(told["certificate"].is_null() && said.stdout.contains("is torn"));
             continue;
