@@ -78,7 +78,9 @@ fn has_unread_rivals(transactions: &[Timed]) -> bool {
     };
     let read = |by: usize, value: &u64| {
         // (What only who appended it read does not show where it stands among the others.)
-        steps().any(|(t, _, step)| t != by && matches!(step, Step::Read { list: Some(list), .. } if list.contains(value)))
+        steps().any(|(t, _, step)| {
+            t != by && matches!(step, Step::Read { list: Some(list), .. } if list.contains(value))
+        })
     };
     let unread: Vec<_> = steps()
         .filter_map(|(t, timed, step)| match step {
