@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::components::{Components, components};
+use super::components::{Components, components, components_within};
 use super::view::{Edge, View};
 use super::{Graph, Kinds};
 use crate::txn::store::{Id, NONE};
@@ -174,11 +174,11 @@ impl<'a> Searcher<'a> {
             CycleKind::GNonadjacent if full.apart => all,
             CycleKind::GSingle => {
                 let kinds = ALL.with(order).with(timed(self.graph, order));
-                own = components(View { kinds, ..view });
+                own = components_within(View { kinds, ..view }, full, all);
                 &own
             }
             _ => {
-                own = components(view);
+                own = components_within(view, full, all);
                 &own
             }
         };

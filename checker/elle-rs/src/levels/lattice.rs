@@ -195,8 +195,22 @@ pub(super) fn rules_out(anomaly: &str, level: &str) -> bool {
     })
 }
 
+/// Other names, Adya's, of levels that are in the lattice and not decided.
+const ALIASES: [(&str, &str); 6] = [
+    ("PL-2+", "consistent-view"),
+    ("PL-CS", "cursor-stability"),
+    ("PL-FCV", "forward-consistent-view"),
+    ("PL-MSR", "monotonic-snapshot-read"),
+    ("PL-2L", "monotonic-view"),
+    ("PL-3U", "update-serializable"),
+];
+
 /// The weakest of some levels that implies one that is in the lattice and not among them.
 pub(super) fn weakest_that_implies(name: &str, levels: &[&'static str]) -> Option<&'static str> {
+    let alias = ALIASES
+        .iter()
+        .find(|(alias, _)| alias.eq_ignore_ascii_case(name));
+    let name = alias.map_or(name, |&(_, name)| name);
     LEVELS.iter().find(|(known, _)| *known == name)?;
     let stronger = || levels.iter().copied().filter(|level| implies(level, name));
     stronger().find(|level| !stronger().any(|other| other != *level && implies(level, other)))

@@ -71,6 +71,10 @@ pub(crate) fn check_values(store: &Store, level: Level, growing: bool) -> Outcom
                 if !one_order {
                     return sort(view);
                 }
+                // Where the stronger levels do not hold, this one may be broken too.
+                if !stronger.is_empty() {
+                    sort(view)?;
+                }
                 let count = versions.touches.items.len();
                 schedule(store, versions.uses(store), count, view)
             };

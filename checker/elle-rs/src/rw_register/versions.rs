@@ -1,5 +1,7 @@
 //! What was done to each register: its versions, who wrote them and who read them.
 
+use rustc_hash::FxHashMap;
+
 use crate::history::pairs::Outcome;
 use crate::txn::numbers::NIL;
 use crate::txn::rows::Rows;
@@ -78,6 +80,7 @@ impl Versions {
             versions.writers(store, key, &mut table);
             versions.readers(store, key, &table, findings);
             versions.lost_updates(store, key, findings);
+            versions.cyclic(store, key, findings);
             versions.count(key, &mut read);
         }
         versions
@@ -205,6 +208,54 @@ impl Versions {
                 store.key_told(key),
             )
         });
+    }
+
+    /// Versions each of which was written by who had read the one before, all the way round.
+    fn cyclic(&self, store: &Store, key: u32, findings: &mut Findings) {
+        // Once round, somebody has read what was written by one that is numbered later.
+        let mut updates = self.updates(key);
+        let is_later = |(read, write): (u32, u32)| {
+            read != INITIAL && self.touch(read).transaction > self.touch(write).transaction
+        };
+        if !updates.any(is_later) {
+            return;
+        }
+        let before: FxHashMap<Id, Id> = self
+            .updates(key)
+            .filter(|&(read, _)| read != INITIAL)
+            .map(|(read, write)| (self.touch(write).transaction, self.touch(read).transaction))
+            .collect();
+        let mut done: FxHashMap<Id, Id> = FxHashMap::default();
+        for (_, write) in self.updates(key) {
+            let from = self.touch(write).transaction;
+            let mut at = from;
+            while let Some(&next) = before.get(&at)
+                && !done.contains_key(&at)
+            {
+                done.insert(at, from);
+                at = next;
+            }
+            if done.get(&at) != Some(&from) || !before.contains_key(&at) {
+                continue;
+            }
+            let mut round = vec![at];
+            let mut next = before[&at];
+            while next != at {
+                round.push(next);
+                next = before[&next];
+            }
+            findings.add(store, "cyclic-versions", key, &round, || {
+                let told: Vec<String> = round.iter().take(8).map(|&id| store.told(id)).collect();
+                format!(
+                    "each of {} transactions overwrote in key {} what another of them had \
+                     written there, all the way round: {}",
+                    round.len(),
+                    store.key_told(key),
+                    told.join(", ")
+                )
+            });
+            return;
+        }
     }
 
     /// Of each transaction that read a key and then wrote to it: the version read, and its own.

@@ -4,5 +4,8 @@
 mod common;
 mod exhaustive;
 mod mutation;
+mod planted;
+#[path = "../common/planted.rs"]
+mod planted_common;
 mod random;
 mod store;

@@ -76,13 +76,16 @@ fn has_unread_rivals(transactions: &[Timed]) -> bool {
             steps.iter().map(move |step| (t, timed, step))
         })
     };
-    let read = |value: &u64| {
-        steps().any(|(_, _, step)| matches!(step, Step::Read { list: Some(list), .. } if list.contains(value)))
+    let read = |by: usize, value: &u64| {
+        // (What only who appended it read does not show where it stands among the others.)
+        steps().any(|(t, _, step)| {
+            t != by && matches!(step, Step::Read { list: Some(list), .. } if list.contains(value))
+        })
     };
     let unread: Vec<_> = steps()
         .filter_map(|(t, timed, step)| match step {
             Step::Append { key, value }
-                if !read(value) && !matches!(timed.finish, Some((_, Kind::Fail))) =>
+                if !read(t, value) && !matches!(timed.finish, Some((_, Kind::Fail))) =>
             {
                 Some((t, *key))
             }

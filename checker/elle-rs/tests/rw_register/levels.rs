@@ -34,6 +34,39 @@ fn a_level_that_is_known_but_not_decided_names_one_that_is() {
 }
 
 #[test]
+fn elles_names_of_levels_are_known() {
+    use Level::{
+        ReadCommitted, ReadUncommitted, RepeatableRead, Serializable, StrictSerializable,
+        StrongReadCommitted, StrongSessionReadUncommitted,
+    };
+    for (name, level) in [
+        ("PL-1", ReadUncommitted),
+        ("PL-2", ReadCommitted),
+        ("PL-2.99", RepeatableRead),
+        ("PL-3", Serializable),
+        ("conflict-serializable", Serializable),
+        ("PL-SS", StrictSerializable),
+        ("strong-serializable", StrictSerializable),
+        ("strong-PL-2", StrongReadCommitted),
+        ("strong-session-PL-1", StrongSessionReadUncommitted),
+    ] {
+        assert_eq!(name.parse(), Ok(level), "{name}");
+    }
+    for (name, stronger) in [
+        ("PL-2+", "snapshot-isolation"),
+        ("PL-CS", "snapshot-isolation"),
+        ("PL-FCV", "snapshot-isolation"),
+        ("PL-MSR", "snapshot-isolation"),
+        ("PL-2L", "snapshot-isolation"),
+        ("PL-3U", "serializable"),
+        ("view-serializable", "serializable"),
+    ] {
+        let error = name.parse::<Level>().unwrap_err().to_string();
+        assert!(error.contains(&format!("{stronger} implies it")), "{error}");
+    }
+}
+
+#[test]
 fn anomalies_rule_levels_out() {
     let ruled = Ruled::by(["G2-item"]);
     assert_eq!(ruled.not, ["repeatable-read"]);

@@ -3,5 +3,8 @@
 mod by_hand;
 mod exhaustive;
 mod levels;
+mod planted;
+#[path = "../common/planted.rs"]
+mod planted_common;
 mod random;
 mod store;
