@@ -5,6 +5,7 @@ mod conclude;
 mod damage;
 mod diagnose;
 mod facts;
+mod gone;
 mod log;
 mod nonces;
 mod overtime;
@@ -101,25 +102,29 @@ pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Aud
     for (node, sidecar) in chains.all() {
         judge.persisted(node, sidecar);
     }
+    let mut begun = Vec::new();
     for (node, ring) in subject.nodes.iter().zip(&rings) {
-        judge.clock.read(&disk::clock_logs(&node.data_dir), ring);
+        let found = disk::begin(&node.data_dir);
+        judge.clock.read(&found.logs, ring);
+        begun.push(found);
     }
     if let Some(past) = past {
         judge.past(past, &ever, &chains);
     }
-    for (place, node) in subject.nodes.iter().enumerate() {
+    for ((place, node), begun) in subject.nodes.iter().enumerate().zip(begun) {
         let others = subject.nodes.iter().zip(&rings).enumerate();
         let others = others
             .filter(|(other, _)| *other != place)
             .map(|(_, (node, ring))| (node.name.as_str(), ring))
             .collect();
-        judge.node(&Node {
+        let node = Node {
             name: &node.name,
             ring: &rings[place],
             others,
             disks: node,
             dropped: BTreeSet::new(),
-        });
+        };
+        judge.node(&node, begun);
     }
     if let Some(past) = past {
         judge.over_time(past, &mut chains);
@@ -194,6 +199,10 @@ struct Judge<'a> {
     nonces: Nonces<'a>,
     replicas: Replicas,
     put_back: PutBack,
+    /// Whether what is looked at was collected on the way.
+    on_the_way: bool,
+    /// What is gone and was opened on the way.
+    gone_opened: FxHashSet<u64>,
     nodes: Vec<NodeAudit>,
     scanned: Scanned,
     sightings: Vec<Sighting>,
@@ -257,6 +266,8 @@ impl<'a> Judge<'a> {
             nonces,
             replicas: Replicas::default(),
             put_back: PutBack::default(),
+            on_the_way: false,
+            gone_opened: FxHashSet::default(),
             nodes: Vec::new(),
             scanned: Scanned::default(),
             sightings: vec![
@@ -284,14 +295,14 @@ impl<'a> Judge<'a> {
     }
 
     /// Everything of one node.
-    fn node(&mut self, node: &Node<'_>) {
+    fn node(&mut self, node: &Node<'_>, begun: Found) {
         self.nodes.push(NodeAudit {
             node: node.name.to_owned(),
             places: BTreeMap::new(),
         });
         self.facts
             .begin(node.name, node_id(full_node_id(node.name)));
-        let found = self.rows_and_entries(node);
+        let found = self.rows_and_entries(node, begun);
         self.replicas.see(node, &found);
         self.put_back(node, u64::MAX, &found);
         self.facts.end(false, &mut self.findings);
@@ -311,10 +322,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What the engines give of one node's files.
-    fn rows_and_entries(&mut self, node: &Node<'_>) -> Found {
+    /// What the engines give of one node's files, whose log may have been read already.
+    fn rows_and_entries(&mut self, node: &Node<'_>, begun: Found) -> Found {
         self.put_back.begin();
-        let found = disk::read(&node.disks.data_dir);
+        let found = disk::read_on(&node.disks.data_dir, begun);
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));
         }
@@ -339,6 +350,7 @@ impl<'a> Judge<'a> {
         for snapshot in &found.snapshots {
             self.snapshot(node, snapshot, found.stamps);
         }
+        self.gone(node, &found);
         let unplaced = std::mem::take(&mut self.clock.unplaced);
         if unplaced > 0 {
             self.gaps.push(format!(
@@ -389,22 +401,32 @@ impl<'a> Judge<'a> {
             return None;
         }
         let aad = binding.aad(&envelope);
-        match node.ring.open(&envelope, B::PURPOSE, &aad) {
+        let is_gone = place == Place::Gone;
+        // What is gone may have been sealed under a key that is too.
+        let ever = self.ever.filter(|_| is_gone);
+        let opened = match (node.ring.open(&envelope, B::PURPOSE, &aad), ever) {
+            (Err(Shut::KeyUnknown), Some(ever)) => ever.open(&envelope, B::PURPOSE, &aad),
+            (opened, _) => opened,
+        };
+        match opened {
             Ok(plain) => {
                 self.counts(node, place).opened += 1;
                 let mut is_planted = false;
                 self.needles.each_in(&plain, |hit, _| {
                     if let Hit::Canary(at, _) = hit {
-                        self.sightings[at].sealed = true;
+                        self.sightings[at].sealed |= !is_gone;
                         is_planted = true;
                     }
                 });
                 let (key_id, nonce) = (envelope.key_id, envelope.nonce);
-                self.facts.sealed(key_id, nonce, place, &spot);
-                if node.dropped.contains(&key_id) {
-                    self.dropped_key(key_id, spot.clone());
+                if !is_gone {
+                    self.facts.sealed(key_id, nonce, place, &spot);
+                    if node.dropped.contains(&key_id) {
+                        self.dropped_key(key_id, spot.clone());
+                    }
                 }
-                if let Some(key) = node.ring.print(key_id) {
+                let print = |ring: &Keyring| ring.print(key_id);
+                if let Some(key) = print(node.ring).or_else(|| ever.and_then(print)) {
                     self.nonces.see(&envelope, key, spot, &mut self.findings);
                 }
                 Some(Opened {
