@@ -170,6 +170,8 @@ fn a_clean_life_is_valid_and_what_it_rests_on_is_kept() {
     assert!(states >= 3 * 4, "{states} states");
     let page = std::fs::read_to_string(folder.join("report.html")).expect("a report");
     assert!(page.contains("Keys over time") && page.contains("ENC-REGISTRY"));
+    // What looking on did to the nodes is told beside what the faults did.
+    assert!(page.contains("while its files were copied (after fault"));
     let junit = std::fs::read_to_string(folder.join("junit.xml")).expect("a JUnit file");
     assert!(junit.contains("ENC-RETIRE"));
 

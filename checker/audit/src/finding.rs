@@ -118,6 +118,8 @@ pub enum Place {
     Log,
     /// Snapshot files.
     Snapshots,
+    /// What a journal holds of rows and entries that are gone, or that newer ones took the place of.
+    Gone,
     /// A sidecar, and what lies beside it.
     Sidecar,
     /// What a node said while it ran.
@@ -130,10 +132,11 @@ pub enum Place {
 
 impl Place {
     /// All kinds.
-    pub(crate) const ALL: [Place; 6] = [
+    pub(crate) const ALL: [Place; 7] = [
         Place::Tables,
         Place::Log,
         Place::Snapshots,
+        Place::Gone,
         Place::Sidecar,
         Place::ProcessLog,
         Place::Other,
@@ -147,6 +150,7 @@ impl fmt::Display for Place {
             Place::TableLogs => "table-logs",
             Place::Log => "log",
             Place::Snapshots => "snapshots",
+            Place::Gone => "gone",
             Place::Sidecar => "sidecar",
             Place::ProcessLog => "process-log",
             Place::Answer => "answer",

@@ -9,8 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, KeyspaceCreateOptions};
+use rustc_hash::FxHashSet;
 
-use super::{DiskError, sparse};
+use super::{DiskError, journal, sparse};
 
 /// A key and what stands under it.
 pub(crate) type KeyValue = (Vec<u8>, Vec<u8>);
@@ -33,6 +34,29 @@ pub(crate) fn rows(database: &Path) -> Result<Vec<KeyValue>, DiskError> {
         source,
     })?;
     rows_of_copy(database, copy.path())
+}
+
+/// What a database's journals hold beside these rows: what was deleted, or written over. A journal stays
+/// until the engine needs it for nothing, whatever became of what is in it.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub(crate) fn gone(database: &Path, rows: &[KeyValue]) -> Result<Vec<KeyValue>, DiskError> {
+    let mut known: FxHashSet<(&[u8], &[u8])> = FxHashSet::default();
+    known.extend(rows.iter().map(|(key, value)| (&key[..], &value[..])));
+    let mut sets = Vec::new();
+    for path in super::entries(database)? {
+        if path.extension().is_some_and(|ending| ending == "jnl") {
+            sets.append(&mut journal::sets(&super::read_file(&path)?));
+        }
+    }
+    let mut gone = Vec::new();
+    for (key, value) in &sets {
+        if known.insert((key, value)) {
+            gone.push((key.clone(), value.clone()));
+        }
+    }
+    Ok(gone)
 }
 
 fn rows_of_copy(database: &Path, copy: &Path) -> Result<Vec<KeyValue>, DiskError> {

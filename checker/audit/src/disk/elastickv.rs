@@ -36,42 +36,53 @@ pub(super) fn is_its(data_dir: &Path) -> bool {
         || in_folder(&data_dir.join(STATE), |name| name.starts_with("MANIFEST-"))
 }
 
-/// Reads everything of a node that can be read. What can't be read becomes a gap.
-pub(super) fn read(data_dir: &Path) -> Found {
+/// What of a folder is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The Raft log.
+    Logs,
+    /// All else.
+    Rest,
+}
+
+/// Reads only the Raft log of a node. What can't be read becomes a gap.
+pub(super) fn read_logs(data_dir: &Path) -> Found {
     let mut found = Found {
         stamps: Stamps::Clock,
         ..Found::default()
     };
-    found.folder(data_dir, true);
+    found.folder(data_dir, Part::Logs);
     found
 }
 
-/// Only the Raft log of a node.
-pub(super) fn read_logs(data_dir: &Path) -> Found {
-    let mut found = Found::default();
-    found.folder(data_dir, false);
+/// Reads all but the log, which was.
+pub(super) fn read_rest(data_dir: &Path, mut found: Found) -> Found {
+    found.folder(data_dir, Part::Rest);
     found
 }
 
 impl Found {
-    fn folder(&mut self, data_dir: &Path, all: bool) {
+    fn folder(&mut self, data_dir: &Path, part: Part) {
         let paths = match entries(data_dir) {
             Ok(paths) => paths,
+            // It is said once.
+            Err(_) if part == Part::Logs => return,
             Err(error) => return self.gaps.push(error),
         };
         for path in &paths {
             let name = path.file_name().and_then(|name| name.to_str());
-            match name.unwrap_or_default() {
-                "wal" if path.is_dir() => self.segments(path),
-                name if name.starts_with(GROUP) && path.is_dir() => self.folder(path, all),
-                _ if !all => {}
+            let name = name.unwrap_or_default();
+            match (name, part) {
+                (_, _) if name.starts_with(GROUP) && path.is_dir() => self.folder(path, part),
+                ("wal", Part::Logs) if path.is_dir() => self.segments(path),
+                (_, Part::Logs) => {}
                 // Checkpoints, restores and tables on their way as well.
-                name if name.starts_with(STATE) && path.is_dir() => {
+                _ if name.starts_with(STATE) && path.is_dir() => {
                     pebble::read(path, name == STATE, self);
                 }
-                "fsm-snap" if path.is_dir() => self.snapshots(path),
-                "snap" if path.is_dir() => self.pointers(path),
-                name if name.starts_with(SPOOL) && path.is_file() => self.half_snapshot(path),
+                ("fsm-snap", _) if path.is_dir() => self.snapshots(path),
+                ("snap", _) if path.is_dir() => self.pointers(path),
+                _ if name.starts_with(SPOOL) && path.is_file() => self.half_snapshot(path),
                 _ => {}
             }
         }

@@ -11,6 +11,7 @@ mod database;
 mod elastickv;
 mod entry;
 mod etcd;
+mod journal;
 pub(crate) mod key_entry;
 mod pebble;
 mod reference;
@@ -29,6 +30,7 @@ use crate::finding::Place;
 
 pub(crate) use entry::Data;
 pub(crate) use pebble::listed::Account;
+pub(crate) use reference::entry as parse_entry;
 pub(crate) use registry::Registered;
 
 /// Why something on a disk could not be looked at.
@@ -130,6 +132,15 @@ pub(crate) struct Log {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// Rows of a database that were deleted, or that something newer took the place of.
+pub(crate) struct Gone {
+    /// The database's folder.
+    pub(crate) path: PathBuf,
+    /// Whether it is a Raft log.
+    pub(crate) of_log: bool,
+    pub(crate) rows: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
 /// Bytes that are not as they were written: a checksum does not fit, or what it covers.
 pub(crate) struct Damage {
     pub(crate) place: Place,
@@ -174,6 +185,8 @@ pub(crate) struct Found {
     pub(crate) snapshots: Vec<Snapshot>,
     /// Snapshots that were being made or received when the node ended.
     pub(crate) half_snapshots: Vec<Table>,
+    /// What journals hold that is no row any more.
+    pub(crate) gone: Vec<Gone>,
     /// The writer registry, the newest row of each writer. Of the live state only.
     pub(crate) registry: Vec<Registered>,
     /// What stamps of rows are.
@@ -190,22 +203,28 @@ pub(crate) struct Found {
     pub(crate) gaps: Vec<DiskError>,
 }
 
-/// Reads the data directory of a node, whichever store's it is.
-pub(crate) fn read(data_dir: &Path) -> Found {
+/// Begins to read the data directory of a node, whichever store's it is: only the Raft log, if its rows
+/// can't be placed in the log without it.
+pub(crate) fn begin(data_dir: &Path) -> Found {
+    match elastickv::is_its(data_dir) {
+        true => elastickv::read_logs(data_dir),
+        false => Found::default(),
+    }
+}
+
+/// Reads the rest of a data directory that was begun.
+pub(crate) fn read_on(data_dir: &Path, begun: Found) -> Found {
     let mut found = match elastickv::is_its(data_dir) {
-        true => elastickv::read(data_dir),
+        true => elastickv::read_rest(data_dir, begun),
         false => reference::read(data_dir),
     };
     found.registry = registry::newest(found.tables.iter().chain(&found.table_logs));
     found
 }
 
-/// Only the Raft log of a node, if its rows can't be placed in the log without it.
-pub(crate) fn clock_logs(data_dir: &Path) -> Vec<Log> {
-    match elastickv::is_its(data_dir) {
-        true => elastickv::read_logs(data_dir).logs,
-        false => Vec::new(),
-    }
+/// Reads the data directory of a node as a whole.
+pub(crate) fn read(data_dir: &Path) -> Found {
+    read_on(data_dir, begin(data_dir))
 }
 
 /// A whole file, but for the hole at its end: a log's is made large before it is written.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use prost::Message;
 
-use super::{DiskError, Found, Log, Row, Table, database, entries, entry};
+use super::{DiskError, Entry, Found, Gone, Log, Row, Table, database, entries, entry::parse};
 
 /// The first byte of a log row that is an entry; the others are the node's own notes.
 const ENTRY_ROW: u8 = b'e';
@@ -40,7 +40,9 @@ pub(super) fn read(data_dir: &Path) -> Found {
 
 impl Found {
     fn database(&mut self, path: &Path) {
-        match database::rows(path) {
+        let rows = database::rows(path);
+        self.gone(path, false, rows.as_deref().unwrap_or_default());
+        match rows {
             Ok(rows) => self.tables.push(Table {
                 rows: rows
                     .into_iter()
@@ -53,6 +55,18 @@ impl Found {
                     .collect(),
                 // One that was set aside is no state any more.
                 ..Table::at(path, path.ends_with("fsm.db"))
+            }),
+            Err(error) => self.gap(path, error),
+        }
+    }
+
+    /// What is no row any more, of a database that need not open.
+    fn gone(&mut self, path: &Path, of_log: bool, rows: &[database::KeyValue]) {
+        match database::gone(path, rows) {
+            Ok(rows) => self.gone.push(Gone {
+                path: path.to_owned(),
+                of_log,
+                rows,
             }),
             Err(error) => self.gap(path, error),
         }
@@ -73,7 +87,9 @@ impl Found {
             Err(error) => return self.gaps.push(error),
         };
         for path in paths.iter().filter(|path| path.is_dir()) {
-            match database::rows(path) {
+            let rows = database::rows(path);
+            self.gone(path, true, rows.as_deref().unwrap_or_default());
+            match rows {
                 Ok(rows) => self.log(path, rows),
                 Err(error) => self.gap(path, error),
             }
@@ -91,12 +107,10 @@ impl Found {
             {
                 self.log_begins_behind = self.log_begins_behind.max(snapshot.index);
             }
-            let Some((&ENTRY_ROW, index)) = key.split_first() else {
+            let Some(entry) = entry(&key, &value) else {
                 continue;
             };
-            let index = <[u8; 8]>::try_from(index).map(u64::from_be_bytes);
-            let index = index.map_err(|_| format!("the row {key:02x?} is no entry's"));
-            match index.and_then(|index| entry::parse(index, &value)) {
+            match entry {
                 Ok(entry) => log.entries.push(entry),
                 Err(what) => self.gaps.push(DiskError::Form {
                     path: path.to_owned(),
@@ -106,4 +120,17 @@ impl Found {
         }
         self.logs.push(log);
     }
+}
+
+/// The entry of a row of the log; `None` if it is one of the node's own notes.
+///
+/// # Errors
+/// What does not fit.
+pub(crate) fn entry(key: &[u8], value: &[u8]) -> Option<Result<Entry, String>> {
+    let (&ENTRY_ROW, index) = key.split_first()? else {
+        return None;
+    };
+    let index = <[u8; 8]>::try_from(index).map(u64::from_be_bytes);
+    let index = index.map_err(|_| format!("the row {key:02x?} is no entry's"));
+    Some(index.and_then(|index| parse(index, value)))
 }

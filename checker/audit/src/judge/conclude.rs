@@ -75,6 +75,7 @@ impl Judge<'_> {
             Place::Log,
             Place::Snapshots,
             Place::TableLogs,
+            Place::Gone,
         ];
         let totals = places.map(|place| audit.total(place));
         let envelopes: u64 = totals.iter().map(|counts| counts.envelopes).sum();
@@ -175,7 +176,7 @@ impl Judge<'_> {
         }
     }
 
-    fn plain(&self, audit: &Audit, totals: &[Counts; 4]) -> Result<String, String> {
+    fn plain(&self, audit: &Audit, totals: &[Counts; 5]) -> Result<String, String> {
         let cutover = self.cluster.storage_cutover;
         let Some(canaries) = &audit.canaries else {
             return Err(
@@ -195,22 +196,26 @@ impl Judge<'_> {
         ))
     }
 
-    fn open(&self, envelopes: u64, opened: u64, totals: &[Counts; 4]) -> Result<String, String> {
+    fn open(&self, envelopes: u64, opened: u64, totals: &[Counts; 5]) -> Result<String, String> {
         if !self.has_kek && envelopes > 0 {
             return Err(format!(
                 "there are {envelopes} envelopes, and no KEK to open them with"
             ));
         }
         some(opened, "there is no envelope", || {
-            let [tables, log, snapshots, table_logs] =
+            let [tables, log, snapshots, table_logs, gone] =
                 totals.each_ref().map(|counts| counts.opened);
             let table_logs = match table_logs {
                 0 => String::new(),
                 some => format!("{some} in table logs, "),
             };
+            let gone = match gone {
+                0 => String::new(),
+                some => format!(", {some} of what is gone"),
+            };
             format!(
                 "{opened} of {envelopes} opened: {tables} in tables, {table_logs}{log} in the log, \
-                 {snapshots} in snapshots"
+                 {snapshots} in snapshots{gone}"
             )
         })
     }

@@ -11,7 +11,7 @@ use crate::judge::{Judge, Node};
 
 /// An envelope's first byte is also the opcode of a batch; its second is no tag that a batch
 /// could begin with.
-const FORM: [u8; 2] = [0x01, 0x00];
+pub(super) const FORM: [u8; 2] = [0x01, 0x00];
 /// Opcodes that may stand in the clear below the cutover.
 const OPCODES: [u8; 6] = [0x00, 0x01, 0x02, 0x03, 0x04, 0x05];
 /// From here on early releases began a proposal without an opcode.

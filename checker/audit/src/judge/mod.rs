@@ -4,7 +4,9 @@ mod clock;
 mod conclude;
 mod damage;
 mod diagnose;
+mod envelopes;
 mod facts;
+mod gone;
 mod log;
 mod nonces;
 mod overtime;
@@ -24,13 +26,11 @@ use keyquake_formats::keys::Kek;
 use keyquake_formats::node_id::{full_node_id, node_id};
 use keyquake_formats::sidecar::Sidecar;
 use rustc_hash::FxHashSet;
-use zeroize::Zeroizing;
 
 use crate::canaries::{Canaries, MayStand};
 use crate::disk::{self, DiskError, Found};
-use crate::envelope::{Envelope, Nonce};
 use crate::finding::{Findings, Invariant, Place, Spot};
-use crate::keyring::{Keyring, Shut};
+use crate::keyring::Keyring;
 use crate::nonces::NonceSet;
 use crate::report::{Audit, Counts, NodeAudit, PastCounts, Scanned};
 use crate::scan::{Hit, Needles, Spelling};
@@ -38,7 +38,6 @@ use crate::secrets;
 use crate::subject::{AuditError, NodeDisks, Subject};
 
 use clock::Clock;
-use diagnose::Binding;
 use facts::Facts;
 use nonces::Nonces;
 use overtime::Chains;
@@ -46,8 +45,6 @@ use put_back::{At, PutBack};
 use replicas::Replicas;
 use sidecars::ClusterState;
 
-/// After this many envelopes that do not open, why is not looked for any more.
-const DIAGNOSED_MAX: u32 = 50;
 /// After this many bare keys in one file, no more are noted.
 const SECRETS_MAX: u32 = 10_000;
 
@@ -101,25 +98,29 @@ pub fn audit_remembering(subject: &Subject, nonces: &mut NonceSet) -> Result<Aud
     for (node, sidecar) in chains.all() {
         judge.persisted(node, sidecar);
     }
+    let mut begun = Vec::new();
     for (node, ring) in subject.nodes.iter().zip(&rings) {
-        judge.clock.read(&disk::clock_logs(&node.data_dir), ring);
+        let found = disk::begin(&node.data_dir);
+        judge.clock.read(&found.logs, ring);
+        begun.push(found);
     }
     if let Some(past) = past {
         judge.past(past, &ever, &chains);
     }
-    for (place, node) in subject.nodes.iter().enumerate() {
+    for ((place, node), begun) in subject.nodes.iter().enumerate().zip(begun) {
         let others = subject.nodes.iter().zip(&rings).enumerate();
         let others = others
             .filter(|(other, _)| *other != place)
             .map(|(_, (node, ring))| (node.name.as_str(), ring))
             .collect();
-        judge.node(&Node {
+        let node = Node {
             name: &node.name,
             ring: &rings[place],
             others,
             disks: node,
             dropped: BTreeSet::new(),
-        });
+        };
+        judge.node(&node, begun);
     }
     if let Some(past) = past {
         judge.over_time(past, &mut chains);
@@ -194,6 +195,10 @@ struct Judge<'a> {
     nonces: Nonces<'a>,
     replicas: Replicas,
     put_back: PutBack,
+    /// Whether what is looked at was collected on the way.
+    on_the_way: bool,
+    /// What is gone and was opened on the way.
+    gone_opened: FxHashSet<u64>,
     nodes: Vec<NodeAudit>,
     scanned: Scanned,
     sightings: Vec<Sighting>,
@@ -212,14 +217,6 @@ struct Judge<'a> {
     /// What could not be looked at on the way.
     past_gaps: Vec<String>,
     startup_rotations: u64,
-}
-
-/// What was in an envelope that opened.
-struct Opened {
-    plain: Zeroizing<Vec<u8>>,
-    nonce: Nonce,
-    /// Whether a value of a client stands in it.
-    is_planted: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -257,6 +254,8 @@ impl<'a> Judge<'a> {
             nonces,
             replicas: Replicas::default(),
             put_back: PutBack::default(),
+            on_the_way: false,
+            gone_opened: FxHashSet::default(),
             nodes: Vec::new(),
             scanned: Scanned::default(),
             sightings: vec![
@@ -284,14 +283,14 @@ impl<'a> Judge<'a> {
     }
 
     /// Everything of one node.
-    fn node(&mut self, node: &Node<'_>) {
+    fn node(&mut self, node: &Node<'_>, begun: Found) {
         self.nodes.push(NodeAudit {
             node: node.name.to_owned(),
             places: BTreeMap::new(),
         });
         self.facts
             .begin(node.name, node_id(full_node_id(node.name)));
-        let found = self.rows_and_entries(node);
+        let found = self.rows_and_entries(node, begun);
         self.replicas.see(node, &found);
         self.put_back(node, u64::MAX, &found);
         self.facts.end(false, &mut self.findings);
@@ -311,10 +310,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What the engines give of one node's files.
-    fn rows_and_entries(&mut self, node: &Node<'_>) -> Found {
+    /// What the engines give of one node's files, whose log may have been read already.
+    fn rows_and_entries(&mut self, node: &Node<'_>, begun: Found) -> Found {
         self.put_back.begin();
-        let found = disk::read(&node.disks.data_dir);
+        let found = disk::read_on(&node.disks.data_dir, begun);
         for gap in &found.gaps {
             self.gaps.push(format!("{}: {gap}", node.name));
         }
@@ -339,6 +338,7 @@ impl<'a> Judge<'a> {
         for snapshot in &found.snapshots {
             self.snapshot(node, snapshot, found.stamps);
         }
+        self.gone(node, &found);
         let unplaced = std::mem::take(&mut self.clock.unplaced);
         if unplaced > 0 {
             self.gaps.push(format!(
@@ -362,96 +362,6 @@ impl<'a> Judge<'a> {
             }
         };
         self.nodes[at].places.entry(place).or_default()
-    }
-
-    /// An envelope, or what stands where one belongs. Gives what was in it, if it opened.
-    fn envelope<B: Binding>(
-        &mut self,
-        node: &Node<'_>,
-        place: Place,
-        bytes: &[u8],
-        binding: &B,
-        spot: Spot,
-    ) -> Option<Opened> {
-        self.counts(node, place).envelopes += 1;
-        let Some(envelope) = Envelope::of(bytes) else {
-            *self
-                .counts(node, place)
-                .failed
-                .entry("too-short")
-                .or_default() += 1;
-            let text = format!("{} bytes are too few for an envelope", bytes.len());
-            self.findings.add(Invariant::Open, "too-short", spot, text);
-            return None;
-        };
-        if !self.has_kek {
-            *self.counts(node, place).failed.entry("no-kek").or_default() += 1;
-            return None;
-        }
-        let aad = binding.aad(&envelope);
-        match node.ring.open(&envelope, B::PURPOSE, &aad) {
-            Ok(plain) => {
-                self.counts(node, place).opened += 1;
-                let mut is_planted = false;
-                self.needles.each_in(&plain, |hit, _| {
-                    if let Hit::Canary(at, _) = hit {
-                        self.sightings[at].sealed = true;
-                        is_planted = true;
-                    }
-                });
-                let (key_id, nonce) = (envelope.key_id, envelope.nonce);
-                self.facts.sealed(key_id, nonce, place, &spot);
-                if node.dropped.contains(&key_id) {
-                    self.dropped_key(key_id, spot.clone());
-                }
-                if let Some(key) = node.ring.print(key_id) {
-                    self.nonces.see(&envelope, key, spot, &mut self.findings);
-                }
-                Some(Opened {
-                    plain,
-                    nonce,
-                    is_planted,
-                })
-            }
-            Err(shut) => {
-                self.stays_shut(node, place, &envelope, shut, binding, spot);
-                None
-            }
-        }
-    }
-
-    fn dropped_key(&mut self, key_id: u32, spot: Spot) {
-        let text = format!("key {key_id} is not in this node's sidecar any more, and seals this");
-        self.findings
-            .add(Invariant::Retire, "dropped-key-in-use", spot, text);
-    }
-
-    fn stays_shut<B: Binding>(
-        &mut self,
-        node: &Node<'_>,
-        place: Place,
-        envelope: &Envelope,
-        shut: Shut,
-        binding: &B,
-        spot: Spot,
-    ) {
-        let key_id = envelope.key_id;
-        let known = |ring: &&Keyring| ring.keys().any(|(id, _)| id == key_id);
-        if shut == Shut::KeyUnknown && self.ever.as_ref().is_some_and(known) {
-            self.dropped_key(key_id, spot.clone());
-        }
-        self.diagnosed += 1;
-        let (anomaly, text) = if self.diagnosed <= DIAGNOSED_MAX {
-            let diagnosis = diagnose::diagnose(envelope, shut, binding, node.ring, &node.others);
-            (diagnosis.anomaly, diagnosis.text)
-        } else {
-            (
-                "undiagnosed",
-                "why was not looked for: there are too many".to_owned(),
-            )
-        };
-        *self.counts(node, place).failed.entry(anomaly).or_default() += 1;
-        self.findings.add(Invariant::Open, anomaly, spot, text);
     }
 
     /// Canaries in a value or a proposal that the engine gives in the clear; says whether there

@@ -10,12 +10,14 @@ use keyquake_formats::node_id::{full_node_id, node_id};
 
 use super::overtime::Chains;
 use super::{Judge, Node, place_of};
-use crate::disk;
+use crate::disk::{self, Data, Found};
 use crate::finding::{Invariant, Place};
 use crate::keyring::Keyring;
 use crate::past::{DiskCopy, Past};
 use crate::report::{Audited, PastCounts};
 
+/// So much of logs is kept from where their times are taken in to where they are judged.
+const KEPT_BYTES_MAX: usize = 256 << 20;
 /// The invariants that need more than one look.
 const OVER_TIME: [Invariant; 6] = [
     Invariant::Order,
@@ -37,6 +39,25 @@ pub(super) fn every_key(chains: &Chains, kek: Option<&Kek>) -> Keyring {
     ring
 }
 
+/// A copy whose log was read.
+enum Begun {
+    /// It is as the one before.
+    Unchanged,
+    Kept(Box<Found>),
+    /// The log is read again, rather than that so much is kept.
+    Dropped,
+}
+
+/// Bytes of the entries of a log.
+fn bytes_of_logs(found: &Found) -> usize {
+    let entries = found.logs.iter().flat_map(|log| &log.entries);
+    let bytes = entries.map(|entry| match &entry.data {
+        Data::Payload(payload) => payload.len(),
+        Data::Bare => 0,
+    });
+    bytes.sum()
+}
+
 impl Judge<'_> {
     /// Looks at every copy, oldest first, before the final disks are looked at.
     pub(super) fn past(&mut self, past: &Past, ring: &Keyring, chains: &Chains) {
@@ -47,12 +68,28 @@ impl Judge<'_> {
             let tampered = |copy: &&DiskCopy| past.is_tampered(&copy.disks.name, copy.time_ns);
             past.copies.iter().filter(move |copy| !tampered(copy))
         };
-        // A log that is cut off later says now which entries made which rows.
+        self.on_the_way = true;
+        // A log that is cut off later says now which entries made which rows, also of another node.
+        let mut begun = Vec::new();
+        let mut kept_bytes = 0;
         for copy in copies() {
-            let logs = disk::clock_logs(&copy.disks.data_dir);
-            self.clock.read(&logs, ring);
+            let name = &copy.disks.name;
+            let signature = signature(&copy.disks.data_dir);
+            let unchanged = before.get(name) == Some(&signature);
+            before.insert(name.clone(), signature);
+            if unchanged {
+                begun.push(Begun::Unchanged);
+                continue;
+            }
+            let found = disk::begin(&copy.disks.data_dir);
+            self.clock.read(&found.logs, ring);
+            kept_bytes += bytes_of_logs(&found);
+            begun.push(match kept_bytes <= KEPT_BYTES_MAX {
+                true => Begun::Kept(Box::new(found)),
+                false => Begun::Dropped,
+            });
         }
-        for copy in copies() {
+        for (copy, begun) in copies().zip(begun) {
             let name = &copy.disks.name;
             let node = Node {
                 name,
@@ -61,18 +98,21 @@ impl Judge<'_> {
                 others: Vec::new(),
                 dropped: chains.dropped(name, copy.time_ns),
             };
-            let signature = signature(&copy.disks.data_dir);
-            let unchanged = before.get(name) == Some(&signature);
-            before.insert(name.clone(), signature);
             self.past_counts.copies += 1;
-            if !unchanged {
+            let begun = match begun {
+                Begun::Unchanged => None,
+                Begun::Kept(found) => Some(*found),
+                Begun::Dropped => Some(disk::begin(&copy.disks.data_dir)),
+            };
+            if let Some(begun) = begun {
                 self.facts.begin(name, node_id(full_node_id(name)));
-                let found = self.rows_and_entries(&node);
+                let found = self.rows_and_entries(&node, begun);
                 self.put_back(&node, copy.time_ns, &found);
                 self.facts.end(copy.down, &mut self.findings);
             }
             self.bytes_once(&node, copy.deleted.as_deref());
         }
+        self.on_the_way = false;
         for answer in &past.answers {
             let disks = self.subject.nodes.iter();
             let Some(disks) = disks.into_iter().find(|node| node.name == answer.node) else {

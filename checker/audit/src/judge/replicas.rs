@@ -4,7 +4,8 @@
 //! nonces of its own. Nodes need not stand at the same index: a row's timestamp is the index of the
 //! entry that wrote it, so of two nodes the rows are compared that were written at or below what
 //! both have applied. Of a key that only the one behind has nothing is said then: it may have been
-//! deleted since.
+//! deleted since. Where a clock stamps them (elastickv), only nodes at the same index are compared, in
+//! the newest version of each key, which a node keeps whatever becomes of the others.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,22 +13,18 @@ use std::path::PathBuf;
 
 use keyquake_formats::Purpose;
 
-use crate::disk::{Found, Table};
+use crate::disk::{Found, Stamps};
 use crate::envelope::{Envelope, VALUE_HEADER_BYTES};
 use crate::finding::{Findings, Invariant, Place, Spot};
 
 use super::Node;
-use super::tables::{BOOKKEEPING, CLEAR, ENVELOPED, STAMP_BYTES, STATE, shown_user};
-
-/// The state that a node serves; the others of that name are set aside or half gone.
-const STATE_NAME: &str = "fsm.db";
-/// The row with the last index whose effects are in the state.
-const APPLIED: &[u8] = b"_meta_applied_index";
+use super::state::{Newest, State};
+use super::tables::{CLEAR, ENVELOPED, STATE, shown_user};
 
 /// What stands under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version {
-    /// The index of the entry that wrote it.
+    /// The index of the entry that wrote it, or the time.
     index: u64,
     /// Of what was written; `None` if it does not open, which is another invariant's matter.
     digest: Option<u64>,
@@ -38,6 +35,7 @@ struct Replica {
     node: String,
     path: PathBuf,
     applied: u64,
+    stamps: Stamps,
     rows: BTreeMap<Vec<u8>, Version>,
 }
 
@@ -52,46 +50,50 @@ pub(super) struct Replicas {
 impl Replicas {
     /// Takes in what lies on a node's disk.
     pub(super) fn see(&mut self, node: &Node<'_>, found: &Found) {
-        let is_state = |table: &&Table| table.path.file_name().is_some_and(|n| n == STATE_NAME);
-        let Some(table) = found.tables.iter().find(is_state) else {
-            self.apart.push(format!("{} has no state", node.name));
-            return;
-        };
-        let applied = table.rows.iter().find(|row| row.key == APPLIED);
-        let applied = applied.and_then(|row| <[u8; 8]>::try_from(&row.value[..]).ok());
-        let Some(applied) = applied.map(u64::from_le_bytes) else {
-            let text = format!("the state of {} does not say how far it is", node.name);
-            self.apart.push(text);
-            return;
-        };
-        let mut rows: BTreeMap<Vec<u8>, Version> = BTreeMap::new();
-        for row in &table.rows {
-            if BOOKKEEPING.iter().any(|prefix| row.key.starts_with(prefix)) {
-                continue;
+        let state = match State::of(found) {
+            Ok(state) => state,
+            Err(why) if found.stamps == Stamps::Indexes => {
+                self.apart.push(format!("{} {why}", node.name));
+                return;
             }
-            let Some((key, stamp)) = row.key.split_last_chunk::<STAMP_BYTES>() else {
-                continue;
-            };
-            let index = !u64::from_be_bytes(*stamp);
+            Err(_) => return,
+        };
+        let version = |(key, newest): (&&[u8], &Newest<'_>)| {
+            let (index, row) = (newest.stamp, newest.row);
             let digest = content(node, &row.key, &row.value);
-            let version = Version { index, digest };
-            let newest = rows.entry(key.to_vec()).or_insert(version);
-            if newest.index < index {
-                *newest = version;
-            }
-        }
+            (key.to_vec(), Version { index, digest })
+        };
         self.all.push(Replica {
             node: node.name.to_owned(),
-            path: table.path.clone(),
-            applied,
-            rows,
+            applied: state.applied,
+            stamps: found.stamps,
+            rows: state.rows.iter().map(version).collect(),
+            path: state.path,
         });
     }
 
-    /// Whether there is more than one state that could be the same. Where no node has one of this
-    /// form, as elastickv's with rows stamped by a clock, nothing is said.
+    /// Whether there is more than one state that could be the same. Where a clock stamps rows, two have to be
+    /// at the same index.
     pub(super) fn several(&self) -> bool {
-        !self.all.is_empty() && self.all.len() + self.apart.len() > 1
+        let mut states = self.all.iter().enumerate();
+        let is_comparable = states.any(|(at, one)| {
+            let clock = one.stamps == Stamps::Clock;
+            !clock
+                || self.all[at + 1..]
+                    .iter()
+                    .any(|other| other.applied == one.applied)
+        });
+        is_comparable && self.all.len() + self.apart.len() > 1
+    }
+
+    /// The one that the others are held against: the furthest, and where a clock stamps rows one of those that
+    /// most are beside.
+    fn first(&self) -> Option<&Replica> {
+        let beside = |applied| self.all.iter().filter(move |one| one.applied == applied);
+        self.all.iter().max_by_key(|one| match one.stamps {
+            Stamps::Indexes => (0, one.applied),
+            Stamps::Clock => (beside(one.applied).count(), one.applied),
+        })
     }
 
     /// Compares every node with the one that is furthest.
@@ -99,14 +101,18 @@ impl Replicas {
     /// # Errors
     /// Why nothing, or not enough, could be compared.
     pub(super) fn compare(&self, findings: &mut Findings) -> Result<String, String> {
-        let Some(furthest) = self.all.iter().max_by_key(|replica| replica.applied) else {
+        let Some(furthest) = self.first() else {
             return Err(self.apart.join("; "));
         };
-        let others = self.all.iter().filter(|one| one.node != furthest.node);
         let (mut told, mut alone) = (Vec::new(), self.apart.clone());
-        for behind in others {
-            let pair = Pair { behind, furthest };
+        for behind in self.all.iter().filter(|one| one.node != furthest.node) {
             let (node, applied) = (&behind.node, behind.applied);
+            if behind.stamps == Stamps::Clock && applied != furthest.applied {
+                let (other, at) = (&furthest.node, furthest.applied);
+                alone.push(format!("{node} stands at {applied}, and {other} at {at}"));
+                continue;
+            }
+            let pair = Pair { behind, furthest };
             match pair.compare(findings) {
                 0 => alone.push(format!(
                     "{node} stands at {applied}, and has no row in common with {} at {}",
@@ -144,7 +150,8 @@ impl Pair<'_> {
         let (behind, furthest) = (&self.behind.rows, &self.furthest.rows);
         for (key, &there) in furthest {
             // Written after what the other has applied: what stood there at that index is gone.
-            if there.index > self.behind.applied {
+            let by_index = self.behind.stamps == Stamps::Indexes;
+            if by_index && there.index > self.behind.applied {
                 continue;
             }
             match behind.get(key) {
@@ -202,7 +209,11 @@ impl Pair<'_> {
             if same { ", with another value" } else { "" }
         );
         let index = here.or(there).map_or(0, |version| version.index);
-        let spot = Spot::new(&behind.node, Place::Tables, &behind.path).index(index);
+        let spot = Spot::new(&behind.node, Place::Tables, &behind.path);
+        let spot = match behind.stamps {
+            Stamps::Indexes => spot.index(index),
+            Stamps::Clock => spot,
+        };
         findings.add(Invariant::Converged, anomaly, spot, text);
     }
 }

@@ -11,7 +11,7 @@ use crate::judge::{Judge, Node};
 pub(super) const BOOKKEEPING: [&[u8]; 2] = [b"_meta_", b"!encryption|"];
 /// Bytes of a row's key behind the user's: the inverted commit timestamp.
 pub(super) const STAMP_BYTES: usize = 8;
-const TOMBSTONE: u8 = 0x01;
+pub(super) const TOMBSTONE: u8 = 0x01;
 /// Two bits of the flags say what the body is.
 pub(super) const STATE: u8 = 0x06;
 pub(super) const CLEAR: u8 = 0x00;

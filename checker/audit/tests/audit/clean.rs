@@ -73,6 +73,7 @@ fn a_cluster_without_keys_shows_that_the_scan_sees() {
                     .unwrap();
             });
         });
+        disks.table_anew(node);
     }
     let mut subject = disks.subject();
     subject.kek = None;

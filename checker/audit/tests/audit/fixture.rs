@@ -272,6 +272,21 @@ impl Disks {
         edit_database(&self.data_dir(node).join("fsm.db"), edit);
     }
 
+    /// A node's table as it is, without what its journal holds of rows that are gone.
+    pub fn table_anew(&self, node: &str) {
+        let mut all = Vec::new();
+        self.edit_table(node, |rows| {
+            let items = rows.iter().map(|item| item.into_inner().unwrap());
+            all.extend(items);
+        });
+        fs::remove_dir_all(self.data_dir(node).join("fsm.db")).unwrap();
+        self.edit_table(node, |rows| {
+            for (key, value) in all {
+                rows.insert(key, value).unwrap();
+            }
+        });
+    }
+
     /// Changes rows of a node's log with the engine itself.
     pub fn edit_log(&self, node: &str, edit: impl FnOnce(&Keyspace)) {
         let generation = format!("{:016x}", 4);

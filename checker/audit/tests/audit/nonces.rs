@@ -193,6 +193,14 @@ fn an_audit_is_judged_over_what_other_audits_of_its_cluster_met() {
     disks.edit_table("n2", |rows| {
         rows.insert(row_key(index), reused).unwrap();
     });
+    let journal = look(&mut NonceSet::default());
+    let verdict = journal.invariant(Invariant::Nonce).unwrap().verdict;
+    assert_eq!(
+        verdict,
+        Verdict::Violated,
+        "the journal has both: {journal}"
+    );
+    disks.table_anew("n2");
     let alone = look(&mut NonceSet::default());
     assert_eq!(
         alone.invariant(Invariant::Nonce).unwrap().verdict,

@@ -157,8 +157,10 @@ fn the_state_has_what_its_own_log_says_even_if_all_nodes_were_put_back_alike() {
                 for index in 85..=VALUES {
                     let of = if index == 88 { 45 } else { index };
                     let payload = command(if index == 88 { op } else { SET }, &format!("k{of}"));
-                    let sealed =
-                        disks.sealed_payload(&payload, nonce(NODE_IDS[1], EPOCH, 7000 + index));
+                    let sealed = disks.sealed_payload(
+                        &payload,
+                        nonce(NODE_IDS[1], EPOCH, 7000 + 100 * u64::from(op) + index),
+                    );
                     rows.insert(log_key(index), disks.entry(index, &sealed))
                         .unwrap();
                 }

@@ -426,3 +426,51 @@ fn a_key_that_is_lost_on_one_node_is_told_from_one_that_nobody_has() {
     assert_eq!(unwraps.count(), 3, "{audit}");
     assert!(audit.invariant(Invariant::Agree).unwrap().findings_total > 0);
 }
+
+#[test]
+fn envelopes_of_rows_and_entries_that_are_gone_are_opened_too() {
+    let replace = |disks: &Disks, damages: bool| {
+        disks.edit_table("n2", |rows| {
+            let value = rows.get(row_key(INDEX)).unwrap().unwrap();
+            let mut gone =
+                disks.sealed_row(INDEX, &row_key(INDEX), nonce(NODE_IDS[1], EPOCH, 5000));
+            gone[BODY + 20] ^= u8::from(damages);
+            rows.insert(row_key(INDEX), gone).unwrap();
+            rows.insert(row_key(INDEX), &*value).unwrap();
+            rows.remove(row_key(INDEX + 1)).unwrap();
+            let again = disks.sealed_row(
+                INDEX + 1,
+                &row_key(INDEX + 1),
+                nonce(NODE_IDS[1], EPOCH, 5001),
+            );
+            rows.insert(row_key(INDEX + 1), again).unwrap();
+        });
+        disks.edit_log("n2", |rows| {
+            let value = rows.get(log_key(INDEX)).unwrap().unwrap();
+            let mut gone = disks.sealed_payload(b"\x00gone", nonce(NODE_IDS[1], EPOCH, 6000));
+            gone[20] ^= u8::from(damages);
+            rows.insert(log_key(INDEX), disks.entry(INDEX, &gone))
+                .unwrap();
+            rows.insert(log_key(INDEX), &*value).unwrap();
+        });
+    };
+    let disks = Disks::whole();
+    replace(&disks, false);
+    let whole = disks.audit();
+    assert_eq!(whole.verdict, Verdict::Valid, "{whole}");
+    let gone = whole.total(Place::Gone);
+    assert_eq!((gone.envelopes, gone.opened), (3, 3), "{whole}");
+
+    let disks = Disks::whole();
+    replace(&disks, true);
+    let audit = disks.audit();
+    let open = audit.invariant(Invariant::Open).unwrap();
+    assert_eq!(open.findings_total, 2, "{audit}");
+    for found in &open.findings {
+        is(found, Invariant::Open, "ciphertext-changed");
+        assert_eq!(
+            (found.spot.place, found.spot.index),
+            (Place::Gone, Some(INDEX))
+        );
+    }
+}

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::View;
 use super::chart::{self, Scale, WIDTH, text_width};
 use super::faults::Lane;
-use crate::evidence::{EvidenceIndex, Load, SidecarState};
+use crate::evidence::{EvidenceIndex, Load, NodeCopy, SidecarState};
 use crate::report::describe::{moment, shortened};
 
 const LEFT: f64 = 58.0;
@@ -46,7 +46,8 @@ pub fn section(view: &View) -> Markup {
                         "A lane for each node: above, the processes that it ran as, with release and flags; below, what "
                         "its sidecar said. Lines across the lower bar: the sidecar changed. ✗: it refused to start, or halted. "
                         "Ticks at the foot: its files were copied (" (evidence.collections.len()) " collections, "
-                        (evidence.bytes / 1_000_000) " MB)."
+                        (evidence.bytes / 1_000_000) " MB), and it stood still for as long as they are wide "
+                        "(" (still(longest_still(evidence))) " at the longest)."
                     }
                 }
                 ul.legend {
@@ -130,7 +131,7 @@ fn lane(
         .chain([end_ns]);
     let copies = evidence.collections.iter().filter_map(|collection| {
         let copy = collection.nodes.iter().find(|copy| copy.node == node)?;
-        Some(copy.time_ns)
+        Some((copy, collection.why.as_str()))
     });
     let stops = events
         .iter()
@@ -148,8 +149,11 @@ fn lane(
         @for state in states.iter().skip(1) {
             path.key-change d=(format!("M{:.1} {}v{}", at(state.time_ns), top + SIDECAR - 3.0, BAR + 6.0)) {}
         }
-        @for copy in copies {
-            path.copied d=(format!("M{:.1} {}v4", at(copy), top + LANE - 5.0)) {}
+        @for (copy, why) in copies {
+            @let (from, to) = (at(copy.time_ns), at(copy.time_ns + copy.stopped_ns));
+            path.copied d=(format!("M{from:.1} {}v4h{:.1}v-4", top + LANE - 5.0, to - from)) {
+                title { (copied(copy, why)) }
+            }
         }
         @for stop in stops {
             text.stop x=(format!("{:.1}", at(stop.time_ns))) y=(top + PROCESS + 13.0) text-anchor="middle" {
@@ -175,6 +179,27 @@ fn bar(class: &str, name: &str, full: &str, from: f64, to: f64, y: f64) -> Marku
             }
         }
     }
+}
+
+/// How a node's files were copied, and what that did to it.
+fn copied(copy: &NodeCopy, why: &str) -> String {
+    match copy.stopped_ns {
+        0 => format!("its files were copied ({why}): {}", copy.stood),
+        ns => format!(
+            "stood still for {} while its files were copied ({why})",
+            still(ns)
+        ),
+    }
+}
+
+/// A time for which a node was stopped.
+fn still(ns: u64) -> String {
+    format!("{:.1} ms", ns as f64 / 1e6)
+}
+
+fn longest_still(evidence: &EvidenceIndex) -> u64 {
+    let copies = evidence.collections.iter().flat_map(|one| &one.nodes);
+    copies.map(|copy| copy.stopped_ns).max().unwrap_or_default()
 }
 
 fn words(load: &Load) -> String {
@@ -235,6 +260,16 @@ fn happened(view: &View, evidence: &EvidenceIndex) -> Vec<Happened> {
         let what = format!("sidecar: {}", said(state));
         add(state.time_ns, &state.node, what, false);
     }
+    for collection in &evidence.collections {
+        for copy in collection.nodes.iter().filter(|copy| copy.stopped_ns > 0) {
+            add(
+                copy.time_ns,
+                &copy.node,
+                copied(copy, &collection.why),
+                false,
+            );
+        }
+    }
     for outcome in view.collected.faults.iter().flat_map(|life| &life.outcomes) {
         let stops = ["refused", "halts"]
             .iter()
@@ -269,5 +304,31 @@ fn table(events: &[Happened]) -> Markup {
         @if let Some(hidden @ 1..) = events.len().checked_sub(EVENTS_SHOWN) {
             p.soft { "And " (hidden) " more in evidence/evidence.json." }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stood_still_is_told_and_for_how_long() {
+        let copy = |stood: &str, stopped_ns| NodeCopy {
+            node: "n1".to_owned(),
+            folder: String::new(),
+            raft_id: "n1".to_owned(),
+            time_ns: 5,
+            stood: stood.to_owned(),
+            stopped_ns,
+            pid: None,
+        };
+        assert_eq!(
+            copied(&copy("stopped", 12_340_000), "after fault 3 (kill)"),
+            "stood still for 12.3 ms while its files were copied (after fault 3 (kill))"
+        );
+        assert_eq!(
+            copied(&copy("down", 0), "n1 went down"),
+            "its files were copied (n1 went down): down"
+        );
     }
 }

@@ -28,8 +28,9 @@ fn replica(node: &str, log: &[Write], applied: usize, skips: Option<usize>) -> R
     }
     Replica {
         node: node.to_owned(),
-        path: PathBuf::from(STATE_NAME),
+        path: PathBuf::from("fsm.db"),
         applied: applied as u64,
+        stamps: Stamps::Indexes,
         rows,
     }
 }
@@ -102,4 +103,30 @@ fn nothing_in_common_is_not_the_same() {
         Err("n1 stands at 2, and has no row in common with n2 at 4".to_owned())
     );
     assert!(Replicas::default().compare(&mut findings).is_err());
+}
+
+/// Times of a clock say nothing of what a node has applied: they are compared at the same index only.
+#[test]
+fn where_a_clock_stamps_rows_only_the_same_index_is_compared() {
+    let log = [0, 1, 0, 1].map(|key| Write {
+        key,
+        deletes: false,
+    });
+    let clocked = |node: &str, stop: usize, skips: Option<usize>| {
+        let mut replica = replica(node, &log, stop, skips);
+        replica.stamps = Stamps::Clock;
+        for version in replica.rows.values_mut() {
+            version.index += 1 << 60;
+        }
+        replica
+    };
+    let whole = || clocked("n1", 4, None);
+    assert_eq!(found(vec![whole(), clocked("n2", 4, None)]), 0);
+    assert_eq!(found(vec![whole(), clocked("n2", 4, Some(3))]), 1);
+    let apart = Vec::new();
+    let all = vec![whole(), clocked("n2", 3, None)];
+    let mut findings = Findings::default();
+    let replicas = Replicas { all, apart };
+    assert!(!replicas.several() && replicas.compare(&mut findings).is_err());
+    assert_eq!(findings.of(Invariant::Converged).0, 0);
 }
