@@ -14,10 +14,38 @@ const CACHE_BYTES: u64 = 32 << 20;
 const JOURNAL_BYTES: u64 = 64 << 20;
 const BLOCK_BYTES: u64 = 512;
 
+/// A database on its way; only a whole one gets its name.
+const UNFINISHED: &str = "new";
+
+/// Opens a database and its one keyspace, or makes it beside its place and moves it there: what a
+/// kill has cut short in the making is no database to fjall ever after.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_or_make(path: &Path) -> Result<(Database, Keyspace), fjall::Error> {
+    if !path.exists() {
+        make(path)?;
+    }
+    open(path)
+}
+
+fn make(path: &Path) -> Result<(), fjall::Error> {
+    let unfinished = path.with_extension(UNFINISHED);
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished)?;
+    }
+    drop(open(&unfinished)?);
+    fs::rename(&unfinished, path)?;
+    if let Some(folder) = path.parent() {
+        sync_dir(folder)?;
+    }
+    Ok(())
+}
+
 /// Opens or creates a database and its one keyspace.
 ///
 /// # Errors
-/// A disk that fails, or a database another process holds.
+/// A disk that fails, a database another process holds, or one that is half made.
 pub fn open(path: &Path) -> Result<(Database, Keyspace), fjall::Error> {
     let database = Database::builder(path)
         .worker_threads(1)
@@ -57,4 +85,25 @@ pub fn journal_bytes(path: &Path) -> io::Result<u64> {
 /// The disk said no.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_making_that_was_cut_short_is_begun_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state");
+        let unfinished = path.with_extension(UNFINISHED);
+        fs::create_dir_all(&unfinished).expect("a folder");
+        fs::write(unfinished.join("version"), "").expect("a file");
+        assert!(open(&unfinished).is_err(), "fjall takes none such");
+        let (database, rows) = open_or_make(&path).expect("a database");
+        rows.insert("a", "1").expect("a row");
+        drop((database, rows));
+        assert!(!unfinished.exists());
+        let (_database, rows) = open_or_make(&path).expect("the database again");
+        assert_eq!(rows.get("a").expect("a look").as_deref(), Some(&b"1"[..]));
+    }
 }

@@ -54,7 +54,8 @@ impl Generation {
             Some(number) => Self::open_number(wal, number)?,
             None => Self::create(wal, 1, |_, _| Ok(()))?,
         };
-        for path in others {
+        // What was half made under the first one's name is gone by now.
+        for path in others.into_iter().filter(|path| path.exists()) {
             fs::remove_dir_all(&path).map_err(disk(&path))?;
         }
         Ok(generation)
@@ -76,6 +77,10 @@ impl Generation {
         fill: impl FnOnce(&mut OwnedWriteBatch, &Keyspace) -> Result<(), LogError>,
     ) -> Result<Self, LogError> {
         let temporary = wal.join(format!("{}.tmp", dir_name(number)));
+        // A kill may have cut an earlier one short, and then it is no database.
+        if temporary.exists() {
+            fs::remove_dir_all(&temporary).map_err(disk(&temporary))?;
+        }
         let (database, rows) = database::open(&temporary)?;
         let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
         fill(&mut batch, &rows)?;
@@ -116,4 +121,20 @@ impl Generation {
 
 fn dir_name(number: u64) -> String {
     format!("{number:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_that_was_cut_short_is_begun_anew() {
+        let wal = tempfile::tempdir().expect("a folder");
+        let temporary = wal.path().join(format!("{}.tmp", dir_name(1)));
+        fs::create_dir_all(&temporary).expect("a folder");
+        fs::write(temporary.join("version"), "").expect("a file");
+        let generation = Generation::open(wal.path()).expect("a log");
+        assert_eq!(generation.number, 1);
+        assert!(!temporary.exists());
+    }
 }

@@ -76,7 +76,7 @@ impl Fsm {
     /// # Errors
     /// A disk that fails, or a database another process holds.
     pub fn open(dir: &Path, encryption: Arc<Encryption>) -> Result<Self, FsmError> {
-        let (database, rows) = database::open(&dir.join(DATABASE))?;
+        let (database, rows) = database::open_or_make(&dir.join(DATABASE))?;
         let keys = keys::read(&rows)?;
         Ok(Self {
             database,
