@@ -215,7 +215,7 @@ fn draw(drawn: &Drawn, dice: &mut Dice, object: &Object, number: u64) -> Act {
         ModelName::Set if looks => Act::Elements(Vec::new()),
         ModelName::Set => Act::Add(number),
         ModelName::Counter if looks => Act::Count(0),
-        ModelName::Counter => Act::Add(1 + dice.below(5)),
+        ModelName::Counter => Act::Add(1),
         ModelName::Mutex if object.held => Act::Release,
         ModelName::Mutex => Act::Acquire,
         ModelName::FifoQueue if looks => Act::Dequeue(None),

@@ -199,11 +199,14 @@ pub fn check(reader: Reader, options: &Options) -> Result<Report, CheckError> {
         options,
         initial,
         set: set.as_ref(),
+        culprit: None,
     };
-    let parts = (0..operations.parts.len())
-        .into_par_iter()
-        .map(|at| decider.report(&operations.parts[at]))
+    let mut parts: Vec<PartReport> = operations
+        .parts
+        .par_iter()
+        .map(|part| decider.report(part))
         .collect();
+    decider.minimise_first(&mut parts);
     Ok(Report {
         model: options.model,
         parts,
@@ -219,6 +222,8 @@ struct Decider<'a> {
     options: &'a Options,
     initial: Atom,
     set: Option<&'a SetModel>,
+    /// Who cannot return, if that was found before: then its conflict is made small.
+    culprit: Option<u32>,
 }
 
 /// A verdict, how it came about, and why not otherwise.
@@ -241,6 +246,27 @@ impl Decider<'_> {
             method,
             note,
             outcome,
+        }
+    }
+
+    /// Makes the counterexample small that is certified, which is that of the first part violated:
+    /// each takes more searches than it took to find it.
+    fn minimise_first(&self, reports: &mut [PartReport]) {
+        let mut reports = reports.iter_mut().zip(&self.operations.parts);
+        let first = reports.find_map(|(report, part)| match &report.outcome {
+            Outcome::Violated { proof, .. } => Some((proof.ops.first().copied(), report, part)),
+            _ => None,
+        });
+        let Some((Some(Some(place)), report, part)) = first else {
+            return;
+        };
+        let id = part.id_at(place);
+        if report.method == Method::Search && id.is_some() {
+            let decider = Decider {
+                culprit: id,
+                ..*self
+            };
+            *report = decider.report(part);
         }
     }
 
@@ -307,10 +333,17 @@ impl Decider<'_> {
 
     fn search<M: Model<Op = Act>>(&self, part: &Part, model: &M, story: &Story<'_>) -> Outcome {
         let question = part.question();
-        match search(model, &question, self.options.budget) {
+        let found = match self.culprit {
+            Some(culprit) => Found::Impossible { culprit },
+            None => search(model, &question, self.options.budget),
+        };
+        match found {
             Found::Order(order) => valid(part, &order),
             Found::Impossible { culprit } => {
-                let conflict = minimal::conflict(model, &question, culprit);
+                let conflict = match self.culprit {
+                    Some(culprit) => minimal::conflict(model, &question, culprit),
+                    None => minimal::until(model, &question, culprit),
+                };
                 let culprit = conflict[0];
                 let explanation = format!(
                     "{}{} cannot be explained: no order of the operations before and around it lets \

@@ -182,6 +182,13 @@ impl Part {
         u64::from(self.entries[id as usize].start) - 1
     }
 
+    /// The operation invoked at a place in the history.
+    pub fn id_at(&self, place: u64) -> Option<u32> {
+        let start = |entry: &Entry| u64::from(entry.start) - 1;
+        let found = self.entries.binary_search_by_key(&place, start);
+        found.ok().map(|id| id as u32)
+    }
+
     pub fn pending(&self) -> u64 {
         let pending = self.entries.iter().filter(|entry| entry.is_pending());
         pending.count() as u64

@@ -334,3 +334,60 @@ fn no_proof_of_a_violation_that_is_none() {
     }
     assert!(tried > 50_000, "{tried}");
 }
+
+/// The report and the certificate are the same bytes on any number of threads, whoever decides.
+#[test]
+fn the_same_bytes_on_any_number_of_threads() {
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        pool.install(|| {
+            let mut said = String::new();
+            for model in MODELS {
+                for _ in 0..20 {
+                    let text = edn(&history(&mut rng, model, 30, 2));
+                    let report = checked(&text, model);
+                    said += &format!("{report:?}");
+                    said += &report.certificate().unwrap().text();
+                }
+            }
+            said
+        })
+    };
+    let alone = on(1);
+    for threads in [2, 7] {
+        assert!(on(threads) == alone, "{threads} threads");
+    }
+}
+
+/// Registers that no transaction ties together get verdicts of their own.
+#[test]
+fn registers_apart_are_decided_apart() {
+    let txn = |process: u32, kind: &str, steps: &str| {
+        format!("{{:type :{kind}, :process {process}, :f :txn, :value [{steps}]}}\n")
+    };
+    let text = [
+        txn(0, "invoke", "[:w :x 1] [:w :y 1]"),
+        txn(0, "ok", "[:w :x 1] [:w :y 1]"),
+        txn(0, "invoke", "[:r :y nil]"),
+        txn(0, "ok", "[:r :y 1]"),
+        txn(0, "invoke", "[:w :z 2]"),
+        txn(0, "ok", "[:w :z 2]"),
+        txn(0, "invoke", "[:r :z nil]"),
+        txn(0, "ok", "[:r :z 3]"),
+    ]
+    .concat();
+    let report = checked(&text, ModelName::MultiRegister);
+    let keys: Vec<_> = report
+        .parts
+        .iter()
+        .map(|part| part.key.as_deref())
+        .collect();
+    assert_eq!(keys, [Some(":x"), Some(":z")]);
+    let valid = |part: &PartReport| matches!(part.outcome, Outcome::Valid { .. });
+    assert!(valid(&report.parts[0]) && !valid(&report.parts[1]));
+    with_its_certificate(&report, &text, false);
+}

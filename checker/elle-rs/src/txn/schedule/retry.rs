@@ -77,11 +77,12 @@ impl Scheduler<'_> {
                 .filter(open)
                 .map(move |&state| (self.view.node(state), key, state))
         });
-        let first = waiting.min_by_key(|&(node, key, state)| {
-            (self.store.ended[node as usize], state, key)
-        });
+        let first =
+            waiting.min_by_key(|&(node, key, state)| (self.store.ended[node as usize], state, key));
         let early = first.map(|(_, key, state)| self.in_the_way(key, state).0);
-        let place = early.filter(|&early| early != NONE).map(|early| self.place[early as usize]);
+        let place = early
+            .filter(|&early| early != NONE)
+            .map(|early| self.place[early as usize]);
         match place {
             Some(place) if place != NONE => place as usize + 1,
             _ => self.order.len(),
