@@ -23,6 +23,14 @@
 //! | `circle` | updates | each saw what the one before it put, round and round |
 //! | `backwards` | first, then | the values force that order, time the other |
 //! | `crossed` | a1, b2, b1, a2 | a1 completed before b2 began, b1 before a2; the values tie a1 to a2 and b1 to b2, and nothing stands between |
+//! | `taken-twice` | two dequeues | both took what was put in once |
+//! | `overtaken` | enqueue, dequeue, others | the others were put in before that enqueue began, and not all of them were taken when that dequeue completed |
+//! | `never-free` | dequeue, enqueues | at every moment of the dequeue one of these is surely in the queue, that must not be |
+//! | `twice` | a read of a set | it saw an element twice |
+//! | `apart` | two reads of a set | each saw something that the other did not, and nothing is ever removed |
+//! | `no-multiple` | a read of a counter | no number of additions gives that |
+//! | `out-of-bounds` | reads of a counter, one or two | no choice of additions gives so little, or so much; or what the second saw, after the first |
+//! | `crowded` | acquires, or releases | too few of the other kind touch the time in which all of these were |
 //! | `search` | culprit, others | all that may matter until the culprit returned: a search finds no order |
 //!
 //! # Transactions

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::by_values::{self, Decision};
+use super::exact;
 use super::minimal;
 use super::model::Model;
 use super::models::{
@@ -198,11 +199,14 @@ pub fn check(reader: Reader, options: &Options) -> Result<Report, CheckError> {
         options,
         initial,
         set: set.as_ref(),
+        culprit: None,
     };
-    let parts = (0..operations.parts.len())
-        .into_par_iter()
-        .map(|at| decider.report(&operations.parts[at]))
+    let mut parts: Vec<PartReport> = operations
+        .parts
+        .par_iter()
+        .map(|part| decider.report(part))
         .collect();
+    decider.minimise_first(&mut parts);
     Ok(Report {
         model: options.model,
         parts,
@@ -218,6 +222,8 @@ struct Decider<'a> {
     options: &'a Options,
     initial: Atom,
     set: Option<&'a SetModel>,
+    /// Who cannot return, if that was found before: then its conflict is made small.
+    culprit: Option<u32>,
 }
 
 /// A verdict, how it came about, and why not otherwise.
@@ -243,62 +249,101 @@ impl Decider<'_> {
         }
     }
 
+    /// Makes the counterexample small that is certified, which is that of the first part violated:
+    /// each takes more searches than it took to find it.
+    fn minimise_first(&self, reports: &mut [PartReport]) {
+        let mut reports = reports.iter_mut().zip(&self.operations.parts);
+        let first = reports.find_map(|(report, part)| match &report.outcome {
+            Outcome::Violated { proof, .. } => Some((proof.ops.first().copied(), report, part)),
+            _ => None,
+        });
+        let Some((Some(Some(place)), report, part)) = first else {
+            return;
+        };
+        let id = part.id_at(place);
+        if report.method == Method::Search && id.is_some() {
+            let decider = Decider {
+                culprit: id,
+                ..*self
+            };
+            *report = decider.report(part);
+        }
+    }
+
     fn decide(&self, part: &Part, story: &Story<'_>) -> Decided {
         let values = &self.operations.values;
-        let search = |note| (Method::Search, note);
-        let acts = || part.entries.iter().map(|entry| entry.act);
-        match self.options.model {
+        let exact = exact::decide(self.options.model, part, values, self.set, story);
+        let note = match exact {
+            Some(exact::Decision::Order(order)) => {
+                return (Method::Exact, None, valid(part, &order));
+            }
+            Some(exact::Decision::Broken(broken)) => {
+                return (Method::Exact, None, violated(part, story, broken));
+            }
+            Some(exact::Decision::Nothing(note)) => Some(note),
+            None => None,
+        };
+        let outcome = match self.options.model {
             ModelName::Register | ModelName::CasRegister | ModelName::KvMap => {
-                let decision = by_values::decide(part, self.initial, values, story);
-                let note = match decision {
-                    Decision::Order(order) => return (Method::Exact, None, valid(part, &order)),
-                    Decision::Broken(cause) => {
-                        let finding = by_values::finding(story, &cause);
-                        let proof = by_values::proof(part, &cause);
-                        return (Method::Exact, None, Outcome::Violated { finding, proof });
-                    }
-                    Decision::Nothing(note) => note,
-                };
-                let (method, note) = search(Some(note));
-                let is_text = acts().any(|act| matches!(act.verb, Verb::Append | Verb::Delete));
-                let outcome = if is_text || self.options.model == ModelName::KvMap {
-                    let model = KvMapModel::new(acts(), values, &self.operations.symbols);
-                    self.search(part, &model, story)
-                } else {
-                    let initial = self.initial;
-                    self.search(part, &RegisterModel { initial }, story)
-                };
-                (method, note, outcome)
+                return self.decide_register(part, story);
             }
             ModelName::MultiRegister => {
                 let model = MultiRegisterModel {
                     initial: self.initial,
                     acts: &self.operations.acts,
                 };
-                self.searched(part, &model, story)
+                self.search(part, &model, story)
             }
-            ModelName::Mutex => self.searched(part, &MutexModel, story),
-            ModelName::Counter => self.searched(part, &CounterModel { values }, story),
-            ModelName::FifoQueue => self.searched(part, &FifoQueueModel, story),
-            ModelName::UnorderedQueue => self.searched(part, &UnorderedQueueModel, story),
-            ModelName::PriorityQueue => self.searched(part, &PriorityQueueModel { values }, story),
+            ModelName::Mutex => self.search(part, &MutexModel, story),
+            ModelName::Counter => self.search(part, &CounterModel { values }, story),
+            ModelName::FifoQueue => self.search(part, &FifoQueueModel, story),
+            ModelName::UnorderedQueue => self.search(part, &UnorderedQueueModel, story),
+            ModelName::PriorityQueue => self.search(part, &PriorityQueueModel { values }, story),
             ModelName::Set => match self.set {
-                Some(model) => self.searched(part, model, story),
-                None => self.searched(part, &SetModel::default(), story),
+                Some(model) => self.search(part, model, story),
+                None => self.search(part, &SetModel::default(), story),
             },
-        }
+        };
+        (Method::Search, note, outcome)
     }
 
-    fn searched<M: Model<Op = Act>>(&self, part: &Part, model: &M, story: &Story<'_>) -> Decided {
-        (Method::Search, None, self.search(part, model, story))
+    fn decide_register(&self, part: &Part, story: &Story<'_>) -> Decided {
+        let values = &self.operations.values;
+        let acts = || part.entries.iter().map(|entry| entry.act);
+        let decision = by_values::decide(part, self.initial, values, story);
+        let note = match decision {
+            Decision::Order(order) => return (Method::Exact, None, valid(part, &order)),
+            Decision::Broken(cause) => {
+                let finding = by_values::finding(story, &cause);
+                let proof = by_values::proof(part, &cause);
+                return (Method::Exact, None, Outcome::Violated { finding, proof });
+            }
+            Decision::Nothing(note) => Some(note),
+        };
+        let is_text = acts().any(|act| matches!(act.verb, Verb::Append | Verb::Delete));
+        let outcome = if is_text || self.options.model == ModelName::KvMap {
+            let model = KvMapModel::new(acts(), values, &self.operations.symbols);
+            self.search(part, &model, story)
+        } else {
+            let initial = self.initial;
+            self.search(part, &RegisterModel { initial }, story)
+        };
+        (Method::Search, note, outcome)
     }
 
     fn search<M: Model<Op = Act>>(&self, part: &Part, model: &M, story: &Story<'_>) -> Outcome {
         let question = part.question();
-        match search(model, &question, self.options.budget) {
+        let found = match self.culprit {
+            Some(culprit) => Found::Impossible { culprit },
+            None => search(model, &question, self.options.budget),
+        };
+        match found {
             Found::Order(order) => valid(part, &order),
             Found::Impossible { culprit } => {
-                let conflict = minimal::conflict(model, &question, culprit);
+                let conflict = match self.culprit {
+                    Some(culprit) => minimal::conflict(model, &question, culprit),
+                    None => minimal::until(model, &question, culprit),
+                };
                 let culprit = conflict[0];
                 let explanation = format!(
                     "{}{} cannot be explained: no order of the operations before and around it lets \
@@ -331,5 +376,20 @@ impl Decider<'_> {
 fn valid(part: &Part, order: &[u32]) -> Outcome {
     Outcome::Valid {
         witness: order.iter().map(|&id| part.place(id)).collect(),
+    }
+}
+
+fn violated(part: &Part, story: &Story<'_>, broken: exact::Broken) -> Outcome {
+    let ids: Vec<u32> = broken.ids.iter().copied().flatten().collect();
+    Outcome::Violated {
+        finding: story.finding(broken.anomaly, &ids, broken.explanation),
+        proof: Proof {
+            pattern: broken.pattern.to_owned(),
+            ops: broken
+                .ids
+                .iter()
+                .map(|id| id.map(|id| part.place(id)))
+                .collect(),
+        },
     }
 }

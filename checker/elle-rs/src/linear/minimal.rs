@@ -39,9 +39,19 @@ pub(super) fn conflict<M: Model>(model: &M, question: &Question<M::Op>, culprit:
         }
         chunk /= 2;
     }
+    culprit_first(kept, culprit)
+}
+
+fn culprit_first(mut kept: Vec<u32>, culprit: u32) -> Vec<u32> {
     kept.retain(|&id| id != culprit);
     kept.insert(0, culprit);
     kept
+}
+
+/// All that may be in conflict with an operation that cannot return, that one first.
+pub(super) fn until<M: Model>(model: &M, question: &Question<M::Op>, culprit: u32) -> Vec<u32> {
+    let all = (0..question.operations.len() as u32).collect();
+    culprit_first(until_return(model, question, all, culprit), culprit)
 }
 
 fn looks<M: Model>(model: &M, question: &Question<M::Op>, id: u32) -> bool {

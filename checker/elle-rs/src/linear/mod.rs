@@ -9,6 +9,8 @@
 mod acts;
 mod by_values;
 mod check;
+mod connected;
+mod exact;
 mod minimal;
 mod model;
 pub mod models;

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::acts::{Act, Acts, Verb};
+use super::connected;
 use super::model::{NEVER, Operation, Question, Time};
 use super::values::{Atom, NIL, Values};
 use super::{CheckError, ModelName};
@@ -16,6 +17,13 @@ pub(super) struct Entry {
     pub finish: Time,
     pub act: Act,
     pub process: i64,
+}
+
+impl Entry {
+    /// Whether nobody knows if it took effect.
+    pub fn is_pending(&self) -> bool {
+        self.finish == NEVER
+    }
 }
 
 /// What can be decided alone.
@@ -96,6 +104,12 @@ pub(super) fn read(reader: Reader, model: ModelName) -> Result<Operations, Check
     if matches!(model, ModelName::Set | ModelName::UnorderedQueue) {
         parts = parts.into_iter().flat_map(by_element).collect();
     }
+    if model == ModelName::MultiRegister {
+        let whole = parts.into_iter();
+        parts = whole
+            .flat_map(|part| connected::parts(part, &acts))
+            .collect();
+    }
     let entries = calls.entries();
     let reader = calls.into_reader();
     let torn = reader.torn().cloned();
@@ -168,8 +182,29 @@ impl Part {
         u64::from(self.entries[id as usize].start) - 1
     }
 
+    /// The operation invoked at a place in the history.
+    pub fn id_at(&self, place: u64) -> Option<u32> {
+        let start = |entry: &Entry| u64::from(entry.start) - 1;
+        let found = self.entries.binary_search_by_key(&place, start);
+        found.ok().map(|id| id as u32)
+    }
+
     pub fn pending(&self) -> u64 {
-        let is_pending = |entry: &&Entry| entry.finish == NEVER;
-        self.entries.iter().filter(is_pending).count() as u64
+        let pending = self.entries.iter().filter(|entry| entry.is_pending());
+        pending.count() as u64
+    }
+
+    /// Invocations and (`true`) returns of operations, in the order of time.
+    pub fn events(&self) -> Vec<(u32, bool)> {
+        let mut events: Vec<(Time, u32, bool)> = Vec::with_capacity(self.entries.len() * 2);
+        for (id, entry) in (0..).zip(&self.entries) {
+            events.push((entry.start, id, false));
+            if !entry.is_pending() {
+                events.push((entry.finish, id, true));
+            }
+        }
+        events.sort_unstable();
+        let events = events.into_iter();
+        events.map(|(_, id, returns)| (id, returns)).collect()
     }
 }

@@ -185,6 +185,9 @@ pub(super) fn read(mut reader: Reader, model: &str) -> Result<Result<History, St
     for operations in history.parts.values_mut() {
         operations.sort_by_key(|operation| operation.invoked);
     }
+    if model == "multi-register" {
+        history.split_registers();
+    }
     history.torn = reader.torn().is_some();
     history.symbols = reader.into_symbols();
     Ok(Ok(history))
@@ -323,6 +326,25 @@ impl History {
             }
         }
         self.parts = parts;
+    }
+}
+
+impl History {
+    /// Registers that no transaction ties together say nothing about each other.
+    fn split_registers(&mut self) {
+        let Some(whole) = self.parts.get_mut(&NIL) else {
+            return;
+        };
+        let Some(parts) = super::connected::split(whole) else {
+            return;
+        };
+        let mut whole: Vec<Option<Operation>> = whole.drain(..).map(Some).collect();
+        let mut take =
+            |ids: Vec<usize>| ids.into_iter().filter_map(|id| whole[id].take()).collect();
+        self.parts = parts
+            .into_iter()
+            .map(|(name, ids)| (name, take(ids)))
+            .collect();
     }
 }
 

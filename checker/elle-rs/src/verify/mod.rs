@@ -6,7 +6,9 @@
 //! A witness is replayed and a pattern by values checked in linear time; what was found by search
 //! is searched anew, by a plain search. Transactions have their own checks.
 
+mod connected;
 mod history;
+mod objects;
 mod replay;
 mod search;
 mod transactions;
@@ -123,6 +125,8 @@ fn verify_violated(certificate: &Certificate, history: &History) -> Result<Verif
         .ok_or_else(|| format!("the history has no key {:?}", part.key))?;
     let rests_on = if proof.pattern == "search" {
         search::refute(certificate, history, operations, proof)?
+    } else if objects::has(&certificate.model) {
+        objects::refute(certificate, history, operations, proof)?
     } else {
         values::refute(certificate, history, operations, proof)?
     };

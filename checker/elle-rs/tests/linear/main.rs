@@ -1,6 +1,7 @@
 //! Linearizability by the names of models, and the certificates of the verdicts.
 
 mod budget;
+mod exact;
 mod random;
 mod textbook;
 mod verifier;

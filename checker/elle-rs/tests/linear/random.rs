@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::textbook::{Act, State, Timed, edn, initial, linearizable, step};
 use crate::{checked, is_valid, verified};
 
-fn rounds() -> u32 {
+pub fn rounds() -> u32 {
     match std::env::var_os("KEYQUAKE_SLOW") {
         Some(_) => 1_000_000,
         None => 20_000,
@@ -66,7 +66,7 @@ fn draw(rng: &mut ChaCha8Rng, model: ModelName, own: i64, unique: bool) -> Act {
 }
 
 /// Fills in what would come back in this state.
-fn answer(model: ModelName, state: &State, act: &mut Act, rng: &mut ChaCha8Rng) {
+pub fn answer(model: ModelName, state: &State, act: &mut Act, rng: &mut ChaCha8Rng) {
     let seen = |number: i64| (number >= 0).then_some(number);
     match act {
         Act::Read(value) | Act::Swap(_, value) => *value = seen(state[0]),

@@ -10,12 +10,20 @@ use crate::random::history;
 use crate::textbook::{edn, linearizable};
 use crate::{checked, verified};
 
-const PATTERNS: [&str; 7] = [
+pub const PATTERNS: [&str; 15] = [
     "thin-air",
     "replaced-twice",
     "circle",
     "backwards",
     "crossed",
+    "taken-twice",
+    "overtaken",
+    "never-free",
+    "twice",
+    "apart",
+    "no-multiple",
+    "out-of-bounds",
+    "crowded",
     "search",
     "none",
 ];

@@ -25,6 +25,11 @@ impl SetModel {
         }
         SetModel { reads }
     }
+
+    /// The elements that this read saw, sorted, each as often as it was seen.
+    pub(in crate::linear) fn elements(&self, read: Atom) -> &[Atom] {
+        self.reads.get(&read).map_or(&[], |elements| elements)
+    }
 }
 
 /// The elements that a read saw, sorted, each as often as it was seen.
