@@ -63,7 +63,12 @@ fn single(file: &Path, model: &str, verifies: bool) -> Result<Judged, Box<dyn Er
     Ok((verdict, certificate.map(|it| it.text()), held))
 }
 
-fn several(file: &Path, model: &str, level: &str, verifies: bool) -> Result<Judged, Box<dyn Error>> {
+fn several(
+    file: &Path,
+    model: &str,
+    level: &str,
+    verifies: bool,
+) -> Result<Judged, Box<dyn Error>> {
     let report = transactions::check(file, None, model.parse()?, level.parse()?)?;
     let verdict = match report.outcome.decision {
         Decision::Valid => "valid",

@@ -25,15 +25,33 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["write", model, store, transactions, clients, file, ref writes @ ..] => {
+        [
+            "write",
+            model,
+            store,
+            transactions,
+            clients,
+            file,
+            ref writes @ ..,
+        ] => {
             let transactions = transactions.parse().expect("how many transactions");
             let clients = clients.parse().expect("how many clients");
             let writes = writes.first().unwrap_or(&WRITES_PER_KEY);
             let keys = Keys::new(writes.parse().expect("how many writes per key"));
-            write(model, store == "snapshot", transactions, clients, file, keys).expect("the file");
+            write(
+                model,
+                store == "snapshot",
+                transactions,
+                clients,
+                file,
+                keys,
+            )
+            .expect("the file");
         }
         ["check", model, level, file] => check(model, level, Path::new(file)),
-        _ => panic!("write MODEL STORE TRANSACTIONS CLIENTS FILE [WRITES], or check MODEL LEVEL FILE"),
+        _ => panic!(
+            "write MODEL STORE TRANSACTIONS CLIENTS FILE [WRITES], or check MODEL LEVEL FILE"
+        ),
     }
 }
 
