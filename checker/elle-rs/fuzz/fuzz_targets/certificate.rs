@@ -4,8 +4,9 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use elle_rs::certificate::Certificate;
 use elle_rs::history::stream::{Format, Reader};
-use elle_rs::{certificate, proof, verify};
+use elle_rs::verify::verify;
 use libfuzzer_sys::fuzz_target;
 
 const REGISTER: &[u8] = include_bytes!("../seeds/edn/register.edn");
@@ -17,10 +18,8 @@ fn read(text: &[u8]) -> Reader {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(certificate) = certificate::Certificate::parse(bytes, Path::new("c")) {
-        let _ = verify::verify(&certificate, read(REGISTER));
-    }
-    if let Ok(certificate) = proof::Certificate::parse(bytes) {
-        let _ = proof::verify_from(&certificate, read(LISTS));
+    if let Ok(certificate) = Certificate::parse(bytes, Path::new("c")) {
+        let _ = verify(&certificate, read(REGISTER));
+        let _ = verify(&certificate, read(LISTS));
     }
 });

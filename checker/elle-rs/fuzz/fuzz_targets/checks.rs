@@ -9,7 +9,7 @@ use elle_rs::history::stream::{Format, Reader};
 use elle_rs::levels::Level;
 use elle_rs::linear::{ModelName, Options};
 use elle_rs::transactions::Model;
-use elle_rs::{linear, proof, transactions, verify};
+use elle_rs::{linear, transactions, verify};
 use libfuzzer_sys::fuzz_target;
 
 const SINGLE: [&str; 10] = [
@@ -71,6 +71,6 @@ fuzz_target!(|bytes: &[u8]| {
         && let Some(certificate) = report.certificate
     {
         let again = read().expect("it was read before");
-        proof::verify_from(&certificate, again).expect("what a checker certifies holds");
+        verify::verify(&certificate, again).expect("what a checker certifies holds");
     }
 });
