@@ -5,10 +5,10 @@
 //! cargo run --release -p elle-rs --example transactions -- check list-append strict-serializable FILE
 //! ```
 //!
-//! `write MODEL STORE TRANSACTIONS CLIENTS FILE`: the models are `list-append`, `rw-register` and
+//! `write MODEL STORE TRANSACTIONS CLIENTS FILE [WRITES]`: the models are `list-append`, `rw-register` and
 //! `rmw`; the stores `strict` (each transaction takes effect at one instant) and `snapshot`
 //! (reads at one instant, commits at another if nobody wrote its keys between). Keys retire after
-//! 32 writes, ten are in use. The file is Jepsen's EDN.
+//! so many writes, 32 unless told, ten are in use. The file is Jepsen's EDN.
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
@@ -19,19 +19,39 @@ use elle_rs::levels::Level;
 use elle_rs::txn::Decision;
 
 const KEYS: u64 = 10;
-const WRITES_PER_KEY: u64 = 32;
+const WRITES_PER_KEY: &str = "32";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["write", model, store, transactions, clients, file] => {
+        [
+            "write",
+            model,
+            store,
+            transactions,
+            clients,
+            file,
+            ref writes @ ..,
+        ] => {
             let transactions = transactions.parse().expect("how many transactions");
             let clients = clients.parse().expect("how many clients");
-            write(model, store == "snapshot", transactions, clients, file).expect("the file");
+            let writes = writes.first().unwrap_or(&WRITES_PER_KEY);
+            let keys = Keys::new(writes.parse().expect("how many writes per key"));
+            write(
+                model,
+                store == "snapshot",
+                transactions,
+                clients,
+                file,
+                keys,
+            )
+            .expect("the file");
         }
         ["check", model, level, file] => check(model, level, Path::new(file)),
-        _ => panic!("write MODEL STORE TRANSACTIONS CLIENTS FILE, or check MODEL LEVEL FILE"),
+        _ => panic!(
+            "write MODEL STORE TRANSACTIONS CLIENTS FILE [WRITES], or check MODEL LEVEL FILE"
+        ),
     }
 }
 
@@ -100,12 +120,41 @@ struct Open {
     failed: bool,
 }
 
+/// The keys in use, each with how often it was written.
+struct Keys {
+    active: Vec<(u64, u64)>,
+    next: u64,
+    writes_max: u64,
+}
+
+impl Keys {
+    fn new(writes_max: u64) -> Self {
+        Keys {
+            active: (0..KEYS).map(|key| (key, 0)).collect(),
+            next: KEYS,
+            writes_max,
+        }
+    }
+
+    /// The value to write to the key in this place, which retires after the last.
+    fn write(&mut self, place: usize) -> u64 {
+        self.active[place].1 += 1;
+        let value = self.active[place].1;
+        if value == self.writes_max {
+            self.active[place] = (self.next, 0);
+            self.next += 1;
+        }
+        value
+    }
+}
+
 fn write(
     model: &str,
     snapshots: bool,
     transactions: u64,
     clients: usize,
     file: &str,
+    mut keys: Keys,
 ) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::fs::File::create(file)?);
     let mut dice = Dice(1);
@@ -113,8 +162,6 @@ fn write(
     let mut open: Vec<Option<Open>> = (0..clients).map(|_| None).collect();
     let mut index = 0u64;
     let mut begun = 0;
-    let mut active: Vec<(u64, u64)> = (0..KEYS).map(|key| (key, 0)).collect();
-    let mut next_key = KEYS;
     while begun < transactions || open.iter().any(Option::is_some) {
         let at = dice.below(clients as u64) as usize;
         let Some(current) = &mut open[at] else {
@@ -122,7 +169,7 @@ fn write(
                 continue;
             }
             begun += 1;
-            let steps = draw(&mut dice, model, &mut active, &mut next_key);
+            let steps = draw(&mut dice, model, &mut keys);
             line(&mut out, &mut index, at, ":invoke", model, &steps, false)?;
             open[at] = Some(Open {
                 steps,
@@ -153,12 +200,12 @@ fn write(
 }
 
 /// A key retires after some writes; hot ones are likelier, as in Elle's generator.
-fn draw(dice: &mut Dice, model: &str, active: &mut [(u64, u64)], next_key: &mut u64) -> Vec<Step> {
+fn draw(dice: &mut Dice, model: &str, keys: &mut Keys) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let rmw = model == "rmw";
     for _ in 0..1 + dice.below(4) {
         let place = dice.below(KEYS).min(dice.below(KEYS)) as usize;
-        let key = active[place].0;
+        let key = keys.active[place].0;
         let writes = dice.below(2) == 0 && !(rmw && steps.iter().any(|step| step.key == key));
         let read = Step {
             key,
@@ -172,17 +219,12 @@ fn draw(dice: &mut Dice, model: &str, active: &mut [(u64, u64)], next_key: &mut 
         if rmw {
             steps.push(read);
         }
-        active[place].1 += 1;
-        let value = Some(active[place].1);
+        let value = Some(keys.write(place));
         steps.push(Step {
             key,
             value,
             read: Vec::new(),
         });
-        if active[place].1 == WRITES_PER_KEY {
-            active[place] = (*next_key, 0);
-            *next_key += 1;
-        }
     }
     steps
 }

@@ -1,6 +1,7 @@
 //! Registers whose values are each written once: decided by zones (see [`crate::register`]).
 
 use super::acts::{Act, Verb};
+use super::appends;
 use super::operations::Part;
 use super::values::{Atom, NIL, Values};
 use super::words::Story;
@@ -18,13 +19,26 @@ pub(super) enum Decision {
 
 /// Decides a part whose operations are reads, writes and updates.
 pub(super) fn decide(part: &Part, initial: Atom, values: &Values, story: &Story<'_>) -> Decision {
-    let Some(register) = as_register(part, initial, values) else {
+    let appends = part
+        .entries
+        .iter()
+        .any(|entry| entry.act.verb == Verb::Append);
+    let register = match appends {
+        true if initial == NIL => appended(part, story),
+        true => None,
+        false => as_register(part, initial, values).map(|register| (register, true)),
+    };
+    let Some((register, is_all)) = register else {
         return Decision::Nothing(
-            "there are appends, deletes, or values like what was there before everything"
+            "there are deletes, appends of what could be taken for others, or values like what was \
+             there before everything"
                 .to_owned(),
         );
     };
     match register::by_values(&register) {
+        ByValues::Order(_) if !is_all => {
+            Decision::Nothing("a text was seen behind different ones".to_owned())
+        }
         ByValues::Order(order) => Decision::Order(order),
         ByValues::Broken(Cause::Ambiguous { value }) => Decision::Nothing(format!(
             "value {} was written more than once and seen",
@@ -35,6 +49,23 @@ pub(super) fn decide(part: &Part, initial: Atom, values: &Values, story: &Story<
             "a refused compare-and-set fits into no order found directly".to_owned(),
         ),
     }
+}
+
+/// A part with appends as a register.
+fn appended(part: &Part, story: &Story<'_>) -> Option<(Register, bool)> {
+    let (effects, is_all) = appends::effects(part, story.operations)?;
+    let operations = part.entries.iter().zip(effects);
+    let operations = operations.map(|(entry, effect)| Operation {
+        start: entry.start,
+        finish: entry.finish,
+        effect,
+    });
+    let register = Register {
+        key: part.key.into(),
+        operations: operations.collect(),
+        failed: Default::default(),
+    };
+    Some((register, is_all))
 }
 
 /// The part as a register that holds `nil` before everything.

@@ -7,6 +7,7 @@
 //! verdict is the same on every machine and with any number of threads.
 
 mod acts;
+mod appends;
 mod by_values;
 mod check;
 mod connected;

@@ -161,11 +161,13 @@ pub(super) fn read(mut reader: Reader, model: &str) -> Result<Result<History, St
             }
             continue;
         }
-        let Some(asked) = open.remove(&process) else {
+        let Some(mut asked) = open.remove(&process) else {
             return Ok(Err(format!(
                 "process {process} completes what it did not invoke"
             )));
         };
+        // What was asked may be said only at the end, be the outcome known or not.
+        asked.function = asked.function.or(said.function);
         let answer = (entry.kind == Kind::Ok).then_some(said);
         if entry.kind == Kind::Fail {
             continue;
@@ -195,13 +197,12 @@ pub(super) fn read(mut reader: Reader, model: &str) -> Result<Result<History, St
 
 impl History {
     fn add(&mut self, model: &str, asked: Said, answer: Option<Said>) -> Result<(), String> {
-        let function = asked
-            .function
-            .or(answer.as_ref().and_then(|answer| answer.function));
         let input = Value::over(&asked.value);
         let output = answer.as_ref().map(|answer| Value::over(&answer.value));
         let swapped = answer.as_ref().and_then(|answer| answer.swapped);
-        let name = function.ok_or_else(|| format!("event {} has no :f", asked.place))?;
+        let name = asked
+            .function
+            .ok_or_else(|| format!("event {} has no :f", asked.place))?;
         let unknown = || format!("event {} asks for nothing that a {model} has", asked.place);
         let has_keys = matches!(model, "register" | "cas-register" | "kv-map" | "mutex");
         let field = asked.key.as_deref().filter(|_| has_keys).map(Value::over);

@@ -6,6 +6,7 @@
 //! A witness is replayed and a pattern by values checked in linear time; what was found by search
 //! is searched anew, by a plain search. Transactions have their own checks.
 
+mod appends;
 mod connected;
 mod history;
 mod objects;

@@ -7,7 +7,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::history::{Did, History, Number, Operation};
-use super::{Certificate, Proof, at, replay};
+use super::{Certificate, Proof, appends, at, replay};
 
 /// The operations of one register, put together by their values.
 struct Register<'a> {
@@ -107,6 +107,15 @@ pub(super) fn refute(
             proof.pattern, certificate.model
         ));
     }
+    let updates;
+    let appends = |operation: &Operation| matches!(operation.did, Did::Append(_));
+    let operations = match operations.iter().any(appends) {
+        true => {
+            updates = appends::as_updates(operations, history)?;
+            &updates[..]
+        }
+        false => operations,
+    };
     let register = register(operations, replay::initial(certificate, history), history)?;
     let ids = proof
         .ops
@@ -161,7 +170,7 @@ fn register<'a>(
         )
     };
     if operations.iter().any(|operation| !is_known(&operation.did)) {
-        return Err("values are appended to or deleted, so they say nothing".to_owned());
+        return Err("values are deleted, so they say nothing".to_owned());
     }
     let mut register = Register {
         operations,

@@ -20,7 +20,11 @@ pub fn rounds() -> u32 {
 fn draw(rng: &mut ChaCha8Rng, model: ModelName, own: i64, unique: bool) -> Act {
     let value = if unique { own } else { rng.random_range(1..=3) };
     let any = rng.random_range(1..=if unique { own + 1 } else { 3 });
-    let text = ["a", "b", "ab", ""][rng.random_range(0..4)].to_owned();
+    // Unique ones begin no other, but some are inside others.
+    let text = match unique {
+        true => ["a", "b", "ca", "cb", "ec", "fca"][own as usize % 6].to_owned(),
+        false => ["a", "b", "ab", ""][rng.random_range(0..4)].to_owned(),
+    };
     match model {
         ModelName::Register => match rng.random_range(0..2) {
             0 => Act::Read(None),
@@ -114,7 +118,8 @@ fn disturb(rng: &mut ChaCha8Rng, act: &mut Act) {
         }
         Act::Cas(_, _, made) => *made = !*made,
         Act::Get(text) => {
-            *text = ["", "a", "ab", "b", "aab", "ba"][rng.random_range(0..6)].to_owned()
+            *text =
+                ["", "a", "ab", "b", "aab", "ba", "ca", "bca"][rng.random_range(0..8)].to_owned()
         }
         Act::Transaction(steps) => {
             let at = rng.random_range(0..steps.len());
