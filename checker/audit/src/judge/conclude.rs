@@ -81,7 +81,9 @@ impl Judge<'_> {
         let envelopes: u64 = totals.iter().map(|counts| counts.envelopes).sum();
         let opened: u64 = totals.iter().map(|counts| counts.opened).sum();
         let sealing = self.cluster.storage_cutover > 0 || envelopes > 0;
-        let sealing_rows = self.cluster.storage_cutover > 0 || envelopes > totals[1].envelopes;
+        let [tables, _, snapshots, table_logs, _] = &totals;
+        let of_rows = [tables, snapshots, table_logs].map(|counts| counts.envelopes);
+        let sealing_rows = self.cluster.storage_cutover > 0 || of_rows.iter().any(|rows| *rows > 0);
         let sealing_log = self.cluster.raft_cutover > 0 || totals[1].envelopes > 0;
         let mut all = Vec::new();
         let mut judge = |id, about: bool, looked: Result<String, String>| {

@@ -1,11 +1,13 @@
 //! One thing changed on a disk: found, named, and told apart from every other.
 
-use keyquake_audit::{Audit, Finding, Invariant, Place, Verdict, audit};
+use std::fs;
+
+use keyquake_audit::{Audit, Canaries, Finding, Invariant, MayStand, Place, Verdict, audit};
 use serde_json::json;
 
 use crate::fixture::{
-    Disks, EPOCH, HEADER, NODE_IDS, OLD_KEY, RAFT_CUTOVER, STORAGE_CUTOVER, STORAGE_KEY, VALUES,
-    log_key, nonce, row_key, version_1, version_2,
+    Disks, EPOCH, HEADER, NODE_IDS, NODES, OLD_KEY, RAFT_CUTOVER, STORAGE_CUTOVER, STORAGE_KEY,
+    VALUES, log_key, nonce, row_key, version_1, version_2,
 };
 
 /// Above both cutovers.
@@ -290,10 +292,10 @@ fn snapshots_keep_the_cutover_and_their_rows() {
     // A bit flipped in the file breaks its checksum and the one value.
     let disks = Disks::whole();
     let path = disks.snapshot_path("n3");
-    let mut bytes = std::fs::read(&path).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
     let at = bytes.len() - 40;
     bytes[at] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).unwrap();
     let audit = disks.audit();
     let open = audit.invariant(Invariant::Open).unwrap();
     let anomalies: Vec<_> = open.findings.iter().map(|one| one.anomaly).collect();
@@ -367,7 +369,7 @@ fn sidecars_that_differ_or_are_torn_are_found() {
     for (change, invariant, anomaly) in changes {
         let disks = Disks::whole();
         // n3's rows and entries open with its own sidecar: only what is asked may differ.
-        let text = std::fs::read_to_string(disks.sidecar_path("n1")).unwrap();
+        let text = fs::read_to_string(disks.sidecar_path("n1")).unwrap();
         let mut sidecar = serde_json::from_str(&text).unwrap();
         change(&mut sidecar);
         disks.write_sidecar("n3", &sidecar);
@@ -380,7 +382,7 @@ fn sidecars_that_differ_or_are_torn_are_found() {
     // A node that is behind names no cutover, and that is no difference.
     let disks = Disks::whole();
     let mut behind = disks.sidecar();
-    let text = std::fs::read_to_string(disks.sidecar_path("n1")).unwrap();
+    let text = fs::read_to_string(disks.sidecar_path("n1")).unwrap();
     let ahead: serde_json::Value = serde_json::from_str(&text).unwrap();
     behind["keys"] = ahead["keys"].clone();
     behind["raft_applied_index"] = json!(40);
@@ -393,7 +395,7 @@ fn sidecars_that_differ_or_are_torn_are_found() {
 #[test]
 fn a_key_that_is_lost_on_one_node_is_told_from_one_that_nobody_has() {
     let disks = Disks::whole();
-    let text = std::fs::read_to_string(disks.sidecar_path("n1")).unwrap();
+    let text = fs::read_to_string(disks.sidecar_path("n1")).unwrap();
     let mut sidecar: serde_json::Value = serde_json::from_str(&text).unwrap();
     sidecar["keys"]
         .as_object_mut()
@@ -473,4 +475,41 @@ fn envelopes_of_rows_and_entries_that_are_gone_are_opened_too() {
             (Place::Gone, Some(INDEX))
         );
     }
+}
+
+/// Phase 2 alone asks nothing of values, whatever its journals hold.
+#[test]
+fn an_entry_that_is_gone_is_no_row() {
+    let disks = Disks::whole();
+    let mut sidecar = disks.sidecar();
+    sidecar["storage_envelope_active"] = json!(false);
+    sidecar["storage_envelope_cutover_index"] = json!(0);
+    for node in NODES {
+        disks.write_sidecar(node, &sidecar);
+        fs::remove_file(disks.snapshot_path(node)).unwrap();
+        disks.edit_table(node, |rows| {
+            for index in 1..=VALUES {
+                rows.insert(row_key(index), disks.clear_row(index)).unwrap();
+            }
+        });
+        disks.table_anew(node);
+        let gone = disks.sealed_payload(b"\x00gone", nonce(NODE_IDS[1], EPOCH, 6000));
+        disks.edit_log(node, |rows| {
+            let value = rows.get(log_key(INDEX)).unwrap().unwrap();
+            rows.insert(log_key(INDEX), disks.entry(INDEX, &gone))
+                .unwrap();
+            rows.insert(log_key(INDEX), &*value).unwrap();
+        });
+    }
+    let mut subject = disks.subject();
+    let mut canaries = Canaries::new(disks.canary.clone());
+    for value in 0..VALUES {
+        canaries.plant(1, value, MayStand::Anywhere);
+        canaries.must_be_there(1, value);
+    }
+    subject.canaries = Some(canaries);
+    let audit = audit(&subject).unwrap();
+    assert_eq!(audit.total(Place::Gone).opened, 3, "{audit}");
+    assert!(audit.invariant(Invariant::Plain).is_none(), "{audit}");
+    assert_eq!(audit.verdict, Verdict::Valid, "{audit}");
 }
