@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
 
-use super::{Broken, Decision};
+use super::{Decision, broken};
 use crate::linear::acts::Verb;
 use crate::linear::model::Time;
 use crate::linear::operations::{Entry, Part};
@@ -32,7 +32,7 @@ pub(super) fn decide(part: &Part, values: &Values, story: &Story<'_>) -> Decisio
     let odd = |entry: &&Entry| !is_add(entry) && number(entry) % amount != 0;
     if let Some((id, _)) = (0..).zip(&part.entries).find(|(_, entry)| odd(entry)) {
         let explanation = format!("{}, but every addition adds {amount}", story.what(id));
-        return Broken::new("no-multiple", "nonlinearizable", [id], explanation);
+        return broken("no-multiple", "nonlinearizable", [id], explanation);
     }
     Walk::new(part).all(count, story)
 }
@@ -78,7 +78,7 @@ fn out_of_bounds(
              completed, the counter was between {least} and {most}",
             story.what(id)
         );
-        Some(Broken::new(
+        Some(broken(
             "out-of-bounds",
             "nonlinearizable",
             [id],
@@ -187,7 +187,7 @@ impl<'a> Walk<'a> {
                     story.what(id)
                 );
                 let ids = [first, id];
-                return Broken::new("out-of-bounds", "stale-read", ids, explanation);
+                return broken("out-of-bounds", "stale-read", ids, explanation);
             }
         }
         // Does not happen if what is said above is right.

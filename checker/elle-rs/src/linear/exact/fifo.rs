@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 
 use super::cover::{Cover, covering};
 use super::items::{Item, Items, items, never_free};
-use super::{Broken, Decision, NONE, told};
+use super::{Decision, NONE, broken, told};
 use crate::linear::model::{NEVER, Time};
 use crate::linear::operations::Part;
 use crate::linear::words::Story;
@@ -74,12 +74,7 @@ fn overtaken(part: &Part, items: &Items, left: &[usize], story: &Story<'_>) -> O
             told(story, &stayed),
         );
         let ids = [item.put, item.take].into_iter().chain(stayed);
-        return Some(Broken::new(
-            "overtaken",
-            "nonlinearizable",
-            ids,
-            explanation,
-        ));
+        return Some(broken("overtaken", "nonlinearizable", ids, explanation));
     }
     None
 }

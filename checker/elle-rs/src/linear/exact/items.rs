@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Broken, Decision, NONE};
+use super::{Decision, NONE, broken};
 use crate::linear::acts::Verb;
 use crate::linear::model::{NEVER, Time};
 use crate::linear::operations::Part;
@@ -82,7 +82,7 @@ pub(super) fn items(part: &Part, story: &Story<'_>) -> Result<Items, Decision> {
         }
         let Some(&place) = places.get(&entry.act.a) else {
             let explanation = format!("{} took what nobody had put in", story.what(id));
-            return Err(Broken::new("thin-air", "thin-air", [id], explanation));
+            return Err(broken("thin-air", "thin-air", [id], explanation));
         };
         let item = &mut all.items[place];
         if item.take != NONE {
@@ -92,7 +92,7 @@ pub(super) fn items(part: &Part, story: &Story<'_>) -> Result<Items, Decision> {
                 story.what(id)
             );
             let ids = [item.take, id];
-            return Err(Broken::new(
+            return Err(broken(
                 "taken-twice",
                 "duplicate-elements",
                 ids,
@@ -105,7 +105,7 @@ pub(super) fn items(part: &Part, story: &Story<'_>) -> Result<Items, Decision> {
                 story.what(id),
                 story.what(item.put)
             );
-            return Err(Broken::new(
+            return Err(broken(
                 "backwards",
                 "future-read",
                 [item.put, id],
@@ -157,5 +157,5 @@ pub(super) fn never_free(story: &Story<'_>, id: u32, chain: &[&Item]) -> Decisio
         super::told(story, &puts)
     );
     let ids = std::iter::once(id).chain(puts);
-    Broken::new("never-free", "nonlinearizable", ids, explanation)
+    broken("never-free", "nonlinearizable", ids, explanation)
 }

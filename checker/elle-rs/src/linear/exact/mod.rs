@@ -41,20 +41,18 @@ pub(super) struct Broken {
     pub explanation: String,
 }
 
-impl Broken {
-    fn new(
-        pattern: &'static str,
-        anomaly: &'static str,
-        ids: impl IntoIterator<Item = u32>,
-        explanation: String,
-    ) -> Decision {
-        Decision::Broken(Broken {
-            pattern,
-            anomaly,
-            ids: ids.into_iter().map(Some).collect(),
-            explanation,
-        })
-    }
+fn broken(
+    pattern: &'static str,
+    anomaly: &'static str,
+    ids: impl IntoIterator<Item = u32>,
+    explanation: String,
+) -> Decision {
+    Decision::Broken(Broken {
+        pattern,
+        anomaly,
+        ids: ids.into_iter().map(Some).collect(),
+        explanation,
+    })
 }
 
 /// Decides a part, if its model has an algorithm.

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Broken, Decision, told};
+use super::{Decision, broken, told};
 use crate::linear::acts::Verb;
 use crate::linear::model::Time;
 use crate::linear::models::SetModel;
@@ -46,7 +46,9 @@ pub(super) fn decide(part: &Part, set: &SetModel, story: &Story<'_>) -> Decision
         if let Some(before) = before
             && seen(before) == now
         {
-            groups.last_mut().map(|group| group.push(read));
+            if let Some(group) = groups.last_mut() {
+                group.push(read);
+            }
             continue;
         }
         let new = match new_elements(before.map_or(&[], seen), now) {
@@ -61,7 +63,7 @@ pub(super) fn decide(part: &Part, set: &SetModel, story: &Story<'_>) -> Decision
                     let element = story.value(element);
                     let explanation =
                         format!("{} saw {element}, which nobody had added", story.what(read));
-                    return Broken::new("thin-air", "thin-air", [read], explanation);
+                    return broken("thin-air", "thin-air", [read], explanation);
                 }
             }
         }
@@ -94,11 +96,11 @@ impl Wrong {
                     story.what(before),
                     story.what(read)
                 );
-                Broken::new("apart", "incompatible-order", [before, read], explanation)
+                broken("apart", "incompatible-order", [before, read], explanation)
             }
             _ => {
                 let explanation = format!("{} saw an element twice", story.what(read));
-                Broken::new("twice", "duplicate-elements", [read], explanation)
+                broken("twice", "duplicate-elements", [read], explanation)
             }
         }
     }
@@ -143,7 +145,7 @@ fn in_order(part: &Part, mut groups: Vec<Group>, story: &Story<'_>) -> Decision 
                 story.what(first),
                 told(story, &chain)
             );
-            return Broken::new("backwards", "stale-read", chain, explanation);
+            return broken("backwards", "stale-read", chain, explanation);
         }
         let last = groups[at].iter().max_by_key(|&&id| entry(id).start);
         if let Some(&last) = last

@@ -1,5 +1,7 @@
 //! The layered sweep: all that the history can have come to, event by event.
 
+use std::collections::hash_map::Entry;
+
 use rustc_hash::FxHashMap;
 
 use super::space::{NONE, Space};
@@ -98,23 +100,48 @@ impl Used {
 /// Situations met, by all but the pending operations used.
 #[derive(Default)]
 struct Seen {
-    used: FxHashMap<(u128, u32), Vec<u32>>,
+    used: FxHashMap<(u128, u32), Met>,
+}
+
+/// The pending operations used in one situation, by number; mostly there is one way to use them.
+struct Met {
+    first: u32,
+    others: Vec<u32>,
 }
 
 impl Seen {
+    /// Forgets all. To empty a table takes as long as it is wide, so a wide one is not kept.
+    fn forget(&mut self) {
+        const WIDE: usize = 4096;
+        match self.used.capacity() {
+            ..WIDE => self.used.clear(),
+            _ => *self = Seen::default(),
+        }
+    }
+
     /// Whether none was met that used no more; then it is met now.
     fn is_new(&mut self, state: State, used: &Used) -> bool {
-        let met = self.used.entry((state.taken, state.state)).or_default();
-        if met
-            .iter()
-            .take(COMPARED)
-            .any(|&less| used.covers(less, state.used))
-            || met.contains(&state.used)
-        {
-            return false;
+        let met = match self.used.entry((state.taken, state.state)) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Met {
+                    first: state.used,
+                    others: Vec::new(),
+                });
+                return true;
+            }
+            Entry::Occupied(occupied) => occupied.into_mut(),
+        };
+        let is_met = used.covers(met.first, state.used)
+            || met
+                .others
+                .iter()
+                .take(COMPARED)
+                .any(|&less| used.covers(less, state.used))
+            || met.others.contains(&state.used);
+        if !is_met {
+            met.others.push(state.used);
         }
-        met.push(state.used);
-        true
+        !is_met
     }
 }
 
@@ -131,6 +158,9 @@ struct Sweep<'s, 'a, M: Model> {
     pending: Vec<Vec<u32>>,
     invoked: Vec<u32>,
     active: Vec<u32>,
+    /// What was met on the way to a return, and there.
+    seen: Seen,
+    there: Seen,
     /// (what was done before, what was done): the ways of all configurations, as a tree. Of a
     /// pending operation: `PENDING` and its class.
     trail: Vec<(u32, u32)>,
@@ -173,6 +203,8 @@ pub(super) fn sweep<M: Model>(
         pending,
         invoked: vec![0; classes],
         active: Vec::new(),
+        seen: Seen::default(),
+        there: Seen::default(),
         trail: Vec::new(),
     };
     for &event in events {
@@ -265,8 +297,11 @@ impl<M: Model> Sweep<'_, '_, M> {
         steps: &mut u64,
     ) -> Result<Vec<Reached>, Stop> {
         let mut kept = Vec::new();
-        let mut seen = Seen::default();
-        let mut there = Seen::default();
+        // Their tables are used again: most layers are small, and there is one for each return.
+        let mut seen = std::mem::take(&mut self.seen);
+        let mut there = std::mem::take(&mut self.there);
+        seen.forget();
+        there.forget();
         // By how many pending operations they used.
         let mut levels: Vec<Vec<Reached>> = Vec::new();
         for reached in from {
@@ -355,6 +390,7 @@ impl<M: Model> Sweep<'_, '_, M> {
                 }
             }
         }
+        (self.seen, self.there) = (seen, there);
         Ok(kept)
     }
 
