@@ -70,6 +70,7 @@
 //! | `incompatible-order` | writer, reader | first, second | appended in this order, and read in the other |
 //! | `lost-append` | writer, reader | first, second | both appended, and only the second read |
 //! | `future-read` | one | read | it read, as another's, what it wrote itself |
+//! | `cyclic-versions` | some | | each overwrote what another of them had written |
 //! | `long-fork` | two readers | two keys | one saw the write of the first key alone, the other that of the second |
 //! | `wrong-total` | two reads, or one | | their totals differ, or one lacks a balance |
 //! | `negative-balance` | read | | a balance in it is below zero |

@@ -212,6 +212,7 @@ fn seen(anomaly: &str, values: &[i64]) -> String {
         "G1b" => format!("{first} was read, though its writer had replaced it by {second}"),
         "dirty-update" => format!("{second} was written over {first}, whose writer failed"),
         "lost-update" => "both read alike and wrote: one did not see the other".to_owned(),
+        "cyclic-versions" => "each overwrote what another of them had written".to_owned(),
         "duplicate-elements" => format!("{first} stands in the list more than once"),
         "incompatible-order" if values.is_empty() => {
             "neither list begins with the other".to_owned()
@@ -235,7 +236,8 @@ fn role(anomaly: &str, nth: usize, count: usize) -> String {
         _ => ["first", "second"],
     };
     match roles.get(nth) {
-        Some(role) if count > 1 => (*role).to_owned(),
+        Some(role) if count == 2 => (*role).to_owned(),
+        _ if count > 2 => format!("T{}", nth + 1),
         _ => "here".to_owned(),
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn draw(certificate: &Certificate, scene: &Scene, left_out: usize) ->
         rows.place(place, drawn);
     }
     let mut tops: BTreeMap<(i64, usize), i32> = BTreeMap::new();
-    for ((process, row), _) in &rows.ends {
+    for (process, row) in rows.ends.keys() {
         tops.insert((*process, *row), top);
         if *row == 0 {
             svg.text(LEFT, top + 15, &format!("process {process}"), FAINT, false);

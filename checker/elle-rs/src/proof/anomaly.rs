@@ -25,8 +25,7 @@ pub(super) fn shows(store: &Store, finding: &Finding) -> Option<Shows> {
         values,
     };
     match finding.anomaly.as_str() {
-        "internal" => Some(told(&ids, Vec::new())),
-        "lost-update" => Some(told(&ids, Vec::new())),
+        "internal" | "lost-update" | "cyclic-versions" => Some(told(&ids, Vec::new())),
         "thin-air" => {
             let &[reader] = &ids[..] else { return None };
             let written = written(store, number);

@@ -204,6 +204,23 @@ fn of_registers() {
     }
 }
 
+/// Each overwrote what the other had written: there is no order of versions, at any level.
+#[test]
+fn of_versions_that_go_round() {
+    let text = history(&[
+        ("ok", "[:r 1 nil] [:w 1 1]", "[:r 1 2] [:w 1 1]"),
+        ("ok", "[:r 1 nil] [:w 1 2]", "[:r 1 1] [:w 1 2]"),
+    ]);
+    let level = Level::ReadUncommitted;
+    let mut claim = shown(&text, Model::RwRegister, level, "cyclic-versions");
+    (claim.shows, claim.anomaly) = (None, None);
+    "valid".clone_into(&mut claim.verdict);
+    for order in [vec![0, 2], vec![2, 0]] {
+        claim.order = Some(order);
+        verify(&claim, reader(&text)).unwrap_err();
+    }
+}
+
 /// What a level permits and an order can't explain has no certificate, and says so.
 #[test]
 fn a_verdict_without_a_certificate_says_why() {

@@ -63,6 +63,7 @@ pub(super) fn refute(
                 && somebody_read(history, key, [value, behind])
         }
         ("lost-update", &[a, b], &[]) => lost_update([a, b], key()?),
+        ("cyclic-versions", round @ [_, _, ..], &[]) => all_round(history, round, key()?),
         ("incompatible-order", &[a, b], &[]) => incompatible([a, b], key()?),
         ("incompatible-order", &[writer, reader], &[first, second]) => {
             let key = key()?;
@@ -147,14 +148,20 @@ fn somebody_read(history: &History, key: i64, [first, later]: [i64; 2]) -> bool 
 
 /// Both read the key alike, and wrote to it afterwards.
 fn lost_update([a, b]: [&Transaction; 2], key: i64) -> bool {
-    let updates = |t: &Transaction| {
-        let reads = t.reads(key);
-        let steps = t.steps[reads.at..].iter();
-        let mut writes = steps.filter(|step| step.key == key && matches!(step.did, Did::Write(_)));
-        t.is_ok() && reads.others.is_some() && writes.next().is_some()
-    };
     let alike = a.reads(key).others == b.reads(key).others;
-    a.invoked != b.invoked && updates(a) && updates(b) && alike
+    let both = a.overwrites(key).is_some() && b.overwrites(key).is_some();
+    a.invoked != b.invoked && both && alike
+}
+
+/// Each overwrote what another one of them had written, so that no version can be the first.
+fn all_round(history: &History, round: &[&Transaction], key: i64) -> bool {
+    round.iter().all(|t| {
+        let Some(&[value]) = t.overwrites(key) else {
+            return false;
+        };
+        let mut others = round.iter().filter(|other| other.invoked != t.invoked);
+        others.any(|other| alone(history, other, key, value))
+    })
 }
 
 /// Neither read what the other read and more.

@@ -220,6 +220,14 @@ impl Transaction {
         reads
     }
 
+    /// What it read of a key as others' and then wrote to, if it is acknowledged.
+    pub fn overwrites(&self, key: i64) -> Option<&[i64]> {
+        let reads = self.reads(key);
+        let mut later = self.steps[reads.at..].iter();
+        let wrote = later.any(|step| step.key == key && matches!(step.did, Did::Write(_)));
+        reads.others.filter(|_| wrote && self.is_ok())
+    }
+
     /// Its writes to a key, in its order.
     pub fn writes(&self, key: i64) -> impl DoubleEndedIterator<Item = i64> + '_ {
         let steps = self.steps.iter().filter(move |step| step.key == key);

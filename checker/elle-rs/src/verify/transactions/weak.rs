@@ -72,6 +72,9 @@ pub(super) fn in_order(history: &History, level: Level, order: &[u64]) -> Result
         }
     }
     check.lists(&longest)?;
+    if !history.lists {
+        check.overwritten()?;
+    }
     if history.growing {
         check.growing()?;
     }
@@ -205,6 +208,42 @@ impl Check<'_> {
                     "what transaction {} appended is not in its order",
                     transaction.invoked
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who overwrote a value is not the beginning of how it came to be there.
+    fn overwritten(&self) -> Result<(), String> {
+        let mut before: HashMap<(i64, u64), u64> = HashMap::new();
+        for transaction in &self.history.transactions {
+            for key in transaction.keys() {
+                let Some(&[value]) = transaction.overwrites(key) else {
+                    continue;
+                };
+                let written = self.written.get(&(key, value));
+                if let Some(&[(writer, _)]) = written.map(|written| &written.by[..])
+                    && writer != transaction.invoked
+                {
+                    before.insert((key, transaction.invoked), writer);
+                }
+            }
+        }
+        let mut walked: HashMap<(i64, u64), (i64, u64)> = HashMap::new();
+        for &from in before.keys() {
+            let mut at = from;
+            while let Some(&writer) = before.get(&at) {
+                match walked.get(&at) {
+                    Some(walk) if *walk == from => {
+                        let (key, place) = at;
+                        return Err(format!(
+                            "transaction {place} overwrote in key {key} what came of its own write"
+                        ));
+                    }
+                    Some(_) => break,
+                    None => drop(walked.insert(at, from)),
+                }
+                at = (at.0, writer);
             }
         }
         Ok(())
