@@ -35,7 +35,7 @@ pub(crate) const INITIAL: u32 = u32::MAX;
 
 /// What may be taken back in all, so that the search ends: at least, and per state.
 const UNDONE_MIN: usize = 20_000;
-const UNDONE_PER_STATE: usize = 40;
+const UNDONE_PER_STATE: usize = 12;
 
 /// Finds an order of a view's states. `uses` are by transaction; there are `versions` versions.
 pub(crate) fn schedule(
@@ -366,7 +366,7 @@ impl Scheduler<'_> {
         by_way_of: impl Fn(u32) -> bool,
         is_wanted: impl Fn(u32) -> bool,
     ) -> bool {
-        const STATES_MAX: usize = 100;
+        const STATES_MAX: usize = 1_000;
         let mut met: FxHashSet<u32> = FxHashSet::default();
         let mut next = VecDeque::from([from]);
         while let Some(state) = next.pop_front() {
