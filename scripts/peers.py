@@ -237,7 +237,7 @@ def part_corpora(section):
             fits &= not (name.startswith("Knossos") and tool != "Knossos") and not (model == "kv-map" and tool == "Knossos")
             if not fits:
                 continue
-            run = Run(COMMANDS[tool] + [model, level, *map(str, expected)], {}, 40)
+            run = Run(COMMANDS[tool] + [model, level, *map(str, expected)], {}, 20 if single else 60)
             others.append(f"{tool}: {score(run, expected)}")
         section.add(f"| {name} | {len(expected)} | {told} | {refused} of {len(verified)} | {'; '.join(others)} |")
 

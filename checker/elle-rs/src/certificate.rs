@@ -33,6 +33,9 @@
 //! | `crowded` | acquires, or releases | too few of the other kind touch the time in which all of these were |
 //! | `search` | culprit, others | all that may matter until the culprit returned: a search finds no order |
 //!
+//! An append whose text was seen is an update, from the text in front of it to that and its own (if it was
+//! seen behind several, from the first read in the order of texts); one that nobody saw is a write.
+//!
 //! # Transactions
 //!
 //! `valid` has an `order` of all that took effect: at the serializable levels and repeatable read it
