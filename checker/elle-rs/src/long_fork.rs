@@ -55,8 +55,20 @@ fn written_twice(store: &Store) -> Option<u32> {
     None
 }
 
+/// Whether each key was written at all.
+fn written(store: &Store) -> Vec<bool> {
+    let mut written = vec![false; store.keys.len()];
+    for step in store.ids().flat_map(|id| store.steps_of(id)) {
+        written[step.key() as usize] |= step.what() == What::Write;
+    }
+    written
+}
+
 /// Two readers of one group of which each saw a write that the other did not.
 fn fork(store: &Store) -> Option<Finding> {
+    // What nobody wrote says nothing of an order of writes; it is an anomaly of its own.
+    let written = written(store);
+    let is_written = |key: u32| written[key as usize];
     // By the keys read: what each reader saw of them.
     let mut groups: BTreeMap<Vec<u32>, Vec<(Vec<bool>, Id)>> = BTreeMap::new();
     for id in store.ids().filter(|&id| store.is_ok(id)) {
@@ -66,7 +78,7 @@ fn fork(store: &Store) -> Option<Finding> {
         }
         let mut read: Vec<(u32, bool)> = steps
             .iter()
-            .map(|step| (step.key(), step.argument != NIL))
+            .map(|step| (step.key(), step.argument != NIL && is_written(step.key())))
             .collect();
         read.sort_unstable();
         let (keys, seen) = read.into_iter().unzip();

@@ -126,9 +126,9 @@ fn edges(drawn: &Drawn, real_time: bool) -> Vec<Vec<[bool; 4]>> {
             }
         }
     }
-    for from in 0..count {
-        for to in 0..count {
-            edges[from][to][REALTIME] = real_time && drawn.spans[from].1 < drawn.spans[to].0;
+    for (from, edges) in edges.iter_mut().enumerate() {
+        for (to, edge) in edges.iter_mut().enumerate() {
+            edge[REALTIME] = real_time && drawn.spans[from].1 < drawn.spans[to].0;
         }
     }
     edges

@@ -151,6 +151,16 @@ fn two_readers_that_disagree_are_a_long_fork() {
         level,
     );
     assert_eq!(anomalies(&report), ["valid"]);
+    // A value that nobody wrote is no write to be seen before another one.
+    let unwritten = "1 invoke [[:w 2 1]]\n1 ok [[:w 2 1]]\n";
+    let report = check(
+        &format!("{unwritten}{reads}{forked}"),
+        "txn",
+        Model::LongFork,
+        level,
+    );
+    assert!(!anomalies(&report).contains(&"long-fork"));
+    assert_ne!(anomalies(&report), ["valid"]);
 }
 
 #[test]
