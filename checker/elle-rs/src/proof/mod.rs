@@ -5,7 +5,6 @@ mod anomaly;
 
 use crate::certificate::{Certificate, FORMAT, Hop, Shows, TRANSACTIONS};
 use crate::levels::Level;
-use crate::txn::store::Odd;
 use crate::txn::{Because, Decision, Outcome, Proof, Store};
 
 /// What is certified, and of which history.
@@ -78,11 +77,7 @@ impl Subject<'_> {
 
     fn valid(&self, store: &Store, proof: &Proof) -> Result<Certificate, String> {
         let level = self.outcome.level;
-        let contradicts = store
-            .odd
-            .iter()
-            .any(|odd| matches!(odd, Odd::Internal { .. }));
-        if contradicts && !level.is_snapshot_or_more() {
+        if store.contradicts() && !level.is_snapshot_or_more() {
             return Err(format!(
                 "{level} permits that a transaction's reads contradict each other, as they do \
                  here, and no order of transactions explains that"

@@ -122,6 +122,12 @@ impl Store {
         self.invoke.len()
     }
 
+    /// Whether some transaction read what contradicts its own reads or writes before.
+    pub(crate) fn contradicts(&self) -> bool {
+        let contradicts = |odd: &Odd| matches!(odd, Odd::Internal { .. });
+        self.odd.iter().any(contradicts)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.invoke.is_empty()

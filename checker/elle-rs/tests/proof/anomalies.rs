@@ -230,7 +230,7 @@ fn a_verdict_without_a_certificate_says_why() {
     ]);
     let checked =
         |level| elle_rs::transactions::check_from(reader(&text), Model::RwRegister, level).unwrap();
-    let report = checked(Level::ReadCommitted);
+    let report = checked(Level::ReadUncommitted);
     assert!(report.certificate.is_none());
     assert!(
         report

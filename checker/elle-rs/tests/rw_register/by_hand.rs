@@ -131,6 +131,17 @@ fn a_blind_write_is_no_update() {
 }
 
 #[test]
+fn what_was_read_again_and_is_of_a_failed_writer_is_no_pass() {
+    let failed = "0 invoke [[:w 1 1]]\n0 fail [[:w 1 1]]\n2 invoke [[:w 1 2]]\n2 ok [[:w 1 2]]\n";
+    let read = "1 invoke [[:r 1 nil] [:r 1 nil]]\n1 ok [[:r 1 2] [:r 1 1]]";
+    let events = format!("{failed}{read}");
+    let at = |level| check(&events, "txn", Model::RwRegister, level);
+    assert_eq!(anomalies(&at(Level::ReadCommitted)), ["undecided"]);
+    assert_eq!(anomalies(&at(Level::ReadUncommitted)), ["valid"]);
+    assert!(anomalies(&at(Level::SnapshotIsolation)).contains(&"internal"));
+}
+
+#[test]
 fn two_readers_that_disagree_are_a_long_fork() {
     let writes = "0 invoke [[:w 1 1]]\n1 invoke [[:w 2 1]]\n0 ok [[:w 1 1]]\n1 ok [[:w 2 1]]\n";
     let reads = "2 invoke [[:r 1 nil] [:r 2 nil]]\n3 invoke [[:r 2 nil] [:r 1 nil]]\n";
