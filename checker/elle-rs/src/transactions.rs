@@ -139,7 +139,10 @@ pub fn check_from(reader: Reader, model: Model, level: Level) -> Result<Report, 
             None if outcome.counts.committed == 0 => {
                 Some("no transaction was acknowledged".to_owned())
             }
-            None if level.forbids("G1a") && !level.forbids("internal") && read.store.contradicts() => {
+            None if level.forbids("G1a")
+                && !level.forbids("internal")
+                && read.store.contradicts() =>
+            {
                 Some(format!(
                     "some transaction read a key again and saw something else, which {level} \
                      permits; who wrote that was not looked at, so it may be of one that failed. \
