@@ -293,10 +293,17 @@ fn evidence(folder: &Path, name: &str) -> Vec<String> {
 
 #[test]
 fn faults_hit_changes_of_keys_in_flight() {
-    let scene = Scene::new();
     let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/plans/kill-mid-rotation.toml");
-    let said = scene.say(&["run", "--json", "--plan", plan.to_str().expect("UTF-8")]);
-    assert_eq!(said.code, 0);
+    // A call may be over before what is to hit it, on a busy machine. That is said, and is no pass.
+    let mut runs = (0..3).map(|_| {
+        let scene = Scene::new();
+        let said = scene.say(&["run", "--json", "--plan", plan.to_str().expect("UTF-8")]);
+        assert!(matches!(said.code, 0 | 3), "{}", said.stdout);
+        (scene, said)
+    });
+    let (scene, said) = runs
+        .find(|(_, said)| said.code == 0)
+        .expect("one that hits all of them");
     let judgement = said.json();
     for id in ["LIN", "SSER", "DUR", "ROL-RESTART", "SELF-NONEMPTY"] {
         assert_eq!(verdict_of(&judgement, id), "valid", "{id}");
