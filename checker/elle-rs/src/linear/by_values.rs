@@ -2,6 +2,7 @@
 
 use super::acts::{Act, Verb};
 use super::appends;
+use super::model::NEVER;
 use super::operations::Part;
 use super::values::{Atom, NIL, Values};
 use super::words::Story;
@@ -36,14 +37,17 @@ pub(super) fn decide(part: &Part, initial: Atom, values: &Values, story: &Story<
         );
     };
     match register::by_values(&register) {
-        ByValues::Order(_) if !is_all => {
-            Decision::Nothing("a text was seen behind different ones".to_owned())
-        }
+        ByValues::Order(_) if !is_all => Decision::Nothing(
+            "a text was put or appended more than once, or seen behind different ones".to_owned(),
+        ),
         ByValues::Order(order) => Decision::Order(order),
         ByValues::Broken(Cause::Ambiguous { value }) => Decision::Nothing(format!(
             "value {} was written more than once and seen",
             Atom::try_from(value).map_or_else(|_| value.to_string(), |atom| story.value(atom))
         )),
+        ByValues::Broken(cause) if !names_only(&cause, part.entries.len()) => {
+            Decision::Nothing("a text was put or appended more than once".to_owned())
+        }
         ByValues::Broken(cause) => Decision::Broken(cause),
         ByValues::Refusals => Decision::Nothing(
             "a refused compare-and-set fits into no order found directly".to_owned(),
@@ -51,21 +55,58 @@ pub(super) fn decide(part: &Part, initial: Atom, values: &Values, story: &Story<
     }
 }
 
-/// A part with appends as a register.
+/// A part with appends as a register, and whether it says all that the texts say.
 fn appended(part: &Part, story: &Story<'_>) -> Option<(Register, bool)> {
-    let (effects, is_all) = appends::effects(part, story.operations)?;
-    let operations = part.entries.iter().zip(effects);
-    let operations = operations.map(|(entry, effect)| Operation {
-        start: entry.start,
-        finish: entry.finish,
+    let effects = appends::effects(part, story.operations)?;
+    let asked = (0..).zip(part.entries.iter().zip(effects.each));
+    let asked = asked.map(|(id, (entry, effect))| match effect {
+        Some(effect) => Operation {
+            start: entry.start,
+            finish: entry.finish,
+            effect,
+        },
+        // A write that never returned, of what nobody saw, is left out.
+        None => Operation {
+            start: entry.start,
+            finish: NEVER,
+            effect: Effect::Write {
+                value: appends::value(id),
+            },
+        },
+    });
+    let first = part.entries.first().map_or(NEVER, |entry| entry.start);
+    let others = effects.others.into_iter().map(|effect| Operation {
+        start: first,
+        finish: NEVER,
         effect,
     });
     let register = Register {
         key: part.key.into(),
-        operations: operations.collect(),
+        operations: asked.chain(others).collect(),
         failed: Default::default(),
     };
-    Some((register, is_all))
+    Some((register, effects.is_all))
+}
+
+/// Whether a cause names operations of the history alone, and none that must have been somebody's.
+fn names_only(cause: &Cause, operations: usize) -> bool {
+    let named = |ids: &[u32]| {
+        let is_known = |&id: &u32| id == NONE || (id as usize) < operations;
+        ids.iter().all(is_known)
+    };
+    match cause {
+        Cause::Unwritten { observer, .. } => named(&[*observer]),
+        Cause::ReplacedTwice { first, second } => named(&[*first, *second]),
+        Cause::Circle { updates } => named(updates),
+        Cause::Backwards { first, then } => named(&[*first, *then]),
+        Cause::Crossed {
+            a_first,
+            b_last,
+            b_first,
+            a_last,
+        } => named(&[*a_first, *b_last, *b_first, *a_last]),
+        Cause::Ambiguous { .. } => true,
+    }
 }
 
 /// The part as a register that holds `nil` before everything.

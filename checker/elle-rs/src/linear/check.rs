@@ -341,7 +341,17 @@ impl Decider<'_> {
             Found::Order(order) => valid(part, &order),
             Found::Impossible { culprit } => {
                 let conflict = match self.culprit {
-                    Some(culprit) => minimal::conflict(model, &question, culprit),
+                    Some(culprit) => {
+                        let apart = matches!(
+                            self.options.model,
+                            ModelName::Register
+                                | ModelName::CasRegister
+                                | ModelName::FifoQueue
+                                | ModelName::UnorderedQueue
+                                | ModelName::PriorityQueue
+                        );
+                        minimal::conflict(model, &question, culprit, apart)
+                    }
                     None => minimal::until(model, &question, culprit),
                 };
                 let culprit = conflict[0];

@@ -107,6 +107,11 @@ pub(super) fn refute(
             proof.pattern, certificate.model
         ));
     }
+    let ids = proof
+        .ops
+        .iter()
+        .map(|place| place.map(|place| at(operations, place)).transpose())
+        .collect::<Result<Vec<Option<usize>>, String>>()?;
     let updates;
     let appends = |operation: &Operation| matches!(operation.did, Did::Append(_));
     let operations = match operations.iter().any(appends) {
@@ -117,11 +122,6 @@ pub(super) fn refute(
         false => operations,
     };
     let register = register(operations, replay::initial(certificate, history), history)?;
-    let ids = proof
-        .ops
-        .iter()
-        .map(|place| place.map(|place| at(operations, place)).transpose())
-        .collect::<Result<Vec<Option<usize>>, String>>()?;
     let whole = || ids.iter().copied().collect::<Option<Vec<usize>>>();
     let refuted = match (proof.pattern.as_str(), &ids[..]) {
         ("thin-air", &[Some(observer)]) => {

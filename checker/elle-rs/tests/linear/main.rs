@@ -1,7 +1,9 @@
 //! Linearizability by the names of models, and the certificates of the verdicts.
 
+mod appends;
 mod budget;
 mod exact;
+mod minimal;
 mod random;
 mod textbook;
 mod verifier;

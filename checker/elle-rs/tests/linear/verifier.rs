@@ -10,7 +10,7 @@ use crate::random::history;
 use crate::textbook::{edn, linearizable};
 use crate::{checked, verified};
 
-pub const PATTERNS: [&str; 15] = [
+const PATTERNS: [&str; 15] = [
     "thin-air",
     "replaced-twice",
     "circle",
@@ -27,6 +27,38 @@ pub const PATTERNS: [&str; 15] = [
     "search",
     "none",
 ];
+
+/// Claims of a linearizable history that some of its operations make some pattern, and sees each claim
+/// refused. How many there were.
+pub fn refuses_any(rng: &mut ChaCha8Rng, text: &str, model: ModelName) -> u32 {
+    const CLAIMS: u32 = 40;
+    let mut certificate = checked(text, model).certificate().unwrap();
+    let Some(part) = certificate.parts.first_mut() else {
+        return 0;
+    };
+    part.witness = None;
+    certificate.parts.truncate(1);
+    "violated".clone_into(&mut certificate.verdict);
+    let places: Vec<u64> = (0..)
+        .zip(text.lines())
+        .filter(|(_, line)| line.contains(":invoke"))
+        .map(|(place, _)| place)
+        .collect();
+    for _ in 0..CLAIMS {
+        let pattern = PATTERNS[rng.random_range(0..PATTERNS.len() - 1)].to_owned();
+        let ops = (0..rng.random_range(1..=4)).map(|_| {
+            rng.random_bool(0.95)
+                .then(|| places[rng.random_range(0..places.len())])
+        });
+        certificate.parts[0].proof = Some(Proof {
+            pattern,
+            ops: ops.collect(),
+        });
+        let told = verified(&certificate, text);
+        assert!(told.is_err(), "{model}:\n{text}{certificate:#?}\n{told:?}");
+    }
+    CLAIMS
+}
 
 /// Whatever pattern and operations are named, a linearizable history is not shown to be none.
 #[test]
