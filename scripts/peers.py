@@ -113,9 +113,9 @@ class Section:
         self.add("| work | checker | verdict | wall s | of it checking | user+sys s | peak MB | times our wall"
                  " | times our user+sys | times our memory | runs |", "|" + "---|" * 11)
 
-    def rows(self, work, tools, model, level, expected, extra=None, limit=240):
-        """Measures one piece of work, and tells of each checker."""
-        runs = measure(tools, model, level, list(expected), extra, limit)
+    def rows(self, work, tools, model, level, expected, extra=None, limit=240, times=1):
+        """Measures one piece of work, done so many times by one process, and tells of each checker."""
+        runs = measure(tools, model, level, list(expected) * times, extra, limit)
         ours = runs[OURS]
         for tool, done in runs.items():
             wall, cpu, mb = (middle(done, what) for what in ("wall", "cpu", "mb"))
@@ -250,8 +250,12 @@ def part_single(section):
     model, level, kv = by_name["Porcupine's kv"]
     maps = {}
     for file, verdict in kv.items():
-        if "c01" not in file.name:
-            maps[file.name] = section.rows(f"kv {file.stem}", [OURS, "Porcupine", *ports], model, level, {file: verdict}, limit=20)
+        if "c50" in file.name:
+            # To start a program takes longer than to check what is so short.
+            maps[file.name] = section.rows(f"kv {file.stem}, 20 times", [OURS, "Porcupine", *ports], model, level,
+                                           {file: verdict}, limit=20, times=20)
+        elif "c01" not in file.name:
+            section.rows(f"kv {file.stem}", [OURS, "Porcupine", *ports], model, level, {file: verdict}, limit=20)
     for name in by_name:
         if name.startswith("Knossos"):
             section.rows(name, [OURS, "Knossos"], *by_name[name])
@@ -263,9 +267,9 @@ def part_single(section):
     for port in ports:
         section.goal("etcd logs", etcd, port, 2)
     for name in ["c50-ok.txt", "c50-bad.txt"]:
-        section.goal(f"kv {name}", maps[name], "Porcupine", 10)
+        section.goal(f"kv {name}, 20 times", maps[name], "Porcupine", 10)
         for port in ports:
-            section.goal(f"kv {name}", maps[name], port, 2)
+            section.goal(f"kv {name}, 20 times", maps[name], port, 2)
     wall, mb = middle(million[OURS], "wall"), middle(million[OURS], "mb")
     section.add(f"- 1,000,000 operations are to be decided in under 2 s and 1,000 MB: {wall:.2f} s and {mb:.0f} MB, "
                 + ("met" if wall < 2 and mb < 1000 else "**not met**"))

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::Act;
 use super::by_values::{self, Decision};
 use super::exact;
 use super::minimal;
@@ -15,7 +16,6 @@ use super::operations::{self, Operations, Part};
 use super::search::{Found, search};
 use super::values::{Atom, NIL};
 use super::words::Story;
-use super::{Act, Verb};
 use crate::Finding;
 use crate::certificate::{Certificate, CertifiedPart, FORMAT, LINEARIZABILITY, Proof};
 use crate::history::stream::{ReadError, Reader, Token, Torn};
@@ -201,11 +201,21 @@ pub fn check(reader: Reader, options: &Options) -> Result<Report, CheckError> {
         set: set.as_ref(),
         culprit: None,
     };
-    let mut parts: Vec<PartReport> = operations
-        .parts
-        .par_iter()
-        .map(|part| decider.report(part))
-        .collect();
+    // To wake other threads takes longer than to go through a few thousand operations; to search does not.
+    const FEW: u64 = 10_000;
+    let parts = &operations.parts;
+    let exact: Vec<Result<PartReport, Option<String>>> = match operations.read < FEW {
+        true => parts.iter().map(|part| decider.exactly(part)).collect(),
+        false => parts.par_iter().map(|part| decider.exactly(part)).collect(),
+    };
+    let mut parts: Vec<PartReport> = match exact.iter().all(Result::is_ok) {
+        true => exact.into_iter().filter_map(Result::ok).collect(),
+        false => exact
+            .into_par_iter()
+            .zip(parts)
+            .map(|(report, part)| report.unwrap_or_else(|note| decider.searched(part, note)))
+            .collect(),
+    };
     decider.minimise_first(&mut parts);
     Ok(Report {
         model: options.model,
@@ -226,16 +236,21 @@ struct Decider<'a> {
     culprit: Option<u32>,
 }
 
-/// A verdict, how it came about, and why not otherwise.
-type Decided = (Method, Option<String>, Outcome);
-
 impl Decider<'_> {
-    fn report(&self, part: &Part) -> PartReport {
-        let story = Story {
+    fn story<'b>(&'b self, part: &'b Part) -> Story<'b> {
+        Story {
             operations: self.operations,
             part,
-        };
-        let (method, note, outcome) = self.decide(part, &story);
+        }
+    }
+
+    fn report(
+        &self,
+        part: &Part,
+        method: Method,
+        note: Option<String>,
+        outcome: Outcome,
+    ) -> PartReport {
         PartReport {
             key: (part.key != NIL).then(|| {
                 let key = self.operations.values.value(part.key);
@@ -266,33 +281,48 @@ impl Decider<'_> {
                 culprit: id,
                 ..*self
             };
-            *report = decider.report(part);
+            *report = decider.searched(part, report.note.take());
         }
     }
 
-    fn decide(&self, part: &Part, story: &Story<'_>) -> Decided {
+    /// By an exact algorithm, or why none fits.
+    fn exactly(&self, part: &Part) -> Result<PartReport, Option<String>> {
+        let story = &self.story(part);
         let values = &self.operations.values;
-        let exact = exact::decide(self.options.model, part, values, self.set, story);
-        let note = match exact {
-            Some(exact::Decision::Order(order)) => {
-                return (Method::Exact, None, valid(part, &order));
-            }
-            Some(exact::Decision::Broken(broken)) => {
-                return (Method::Exact, None, violated(part, story, broken));
-            }
-            Some(exact::Decision::Nothing(note)) => Some(note),
-            None => None,
-        };
         let outcome = match self.options.model {
             ModelName::Register | ModelName::CasRegister | ModelName::KvMap => {
-                return self.decide_register(part, story);
+                match by_values::decide(part, self.initial, values, story) {
+                    Decision::Order(order) => valid(part, &order),
+                    Decision::Broken(cause) => Outcome::Violated {
+                        finding: by_values::finding(story, &cause),
+                        proof: by_values::proof(part, &cause),
+                    },
+                    Decision::Nothing(note) => return Err(Some(note)),
+                }
+            }
+            model => match exact::decide(model, part, values, self.set, story) {
+                Some(exact::Decision::Order(order)) => valid(part, &order),
+                Some(exact::Decision::Broken(broken)) => violated(part, story, broken),
+                Some(exact::Decision::Nothing(note)) => return Err(Some(note)),
+                None => return Err(None),
+            },
+        };
+        Ok(self.report(part, Method::Exact, None, outcome))
+    }
+
+    fn searched(&self, part: &Part, note: Option<String>) -> PartReport {
+        let story = &self.story(part);
+        let (values, initial) = (&self.operations.values, self.initial);
+        let acts = || part.entries.iter().map(|entry| entry.act);
+        let kv_map = || KvMapModel::new(acts(), values, &self.operations.symbols);
+        let outcome = match self.options.model {
+            ModelName::KvMap => self.search(part, &kv_map(), story),
+            ModelName::Register | ModelName::CasRegister => {
+                self.search(part, &RegisterModel { initial }, story)
             }
             ModelName::MultiRegister => {
-                let model = MultiRegisterModel {
-                    initial: self.initial,
-                    acts: &self.operations.acts,
-                };
-                self.search(part, &model, story)
+                let acts = &self.operations.acts;
+                self.search(part, &MultiRegisterModel { initial, acts }, story)
             }
             ModelName::Mutex => self.search(part, &MutexModel, story),
             ModelName::Counter => self.search(part, &CounterModel { values }, story),
@@ -304,31 +334,7 @@ impl Decider<'_> {
                 None => self.search(part, &SetModel::default(), story),
             },
         };
-        (Method::Search, note, outcome)
-    }
-
-    fn decide_register(&self, part: &Part, story: &Story<'_>) -> Decided {
-        let values = &self.operations.values;
-        let acts = || part.entries.iter().map(|entry| entry.act);
-        let decision = by_values::decide(part, self.initial, values, story);
-        let note = match decision {
-            Decision::Order(order) => return (Method::Exact, None, valid(part, &order)),
-            Decision::Broken(cause) => {
-                let finding = by_values::finding(story, &cause);
-                let proof = by_values::proof(part, &cause);
-                return (Method::Exact, None, Outcome::Violated { finding, proof });
-            }
-            Decision::Nothing(note) => Some(note),
-        };
-        let is_text = acts().any(|act| matches!(act.verb, Verb::Append | Verb::Delete));
-        let outcome = if is_text || self.options.model == ModelName::KvMap {
-            let model = KvMapModel::new(acts(), values, &self.operations.symbols);
-            self.search(part, &model, story)
-        } else {
-            let initial = self.initial;
-            self.search(part, &RegisterModel { initial }, story)
-        };
-        (Method::Search, note, outcome)
+        self.report(part, Method::Search, note, outcome)
     }
 
     fn search<M: Model<Op = Act>>(&self, part: &Part, model: &M, story: &Story<'_>) -> Outcome {

@@ -155,7 +155,6 @@ fn order(register: &Register) -> Result<Vec<Id>, Cause> {
 fn valid(events: &[Event], register: &Register, order: &[Id]) -> Outcome {
     let index = |&id: &Id| events[register.operations[id as usize].start as usize - 1].index();
     let witness: Vec<u64> = order.iter().map(index).collect();
-    debug_assert_eq!(verify(events, register.key, &witness), Ok(()));
     Outcome::Valid { witness }
 }
 

@@ -12,6 +12,8 @@ pub(super) const DEPTH_MAX: usize = 64;
 
 const BLANK: u8 = 1;
 const ENDS_WORD: u8 = 2;
+/// It may be passed over, with what follows it.
+const PASSED: u8 = 4;
 
 /// What each byte is to a word.
 const CLASS: [u8; 256] = {
@@ -19,7 +21,7 @@ const CLASS: [u8; 256] = {
     let blanks = b", \t\r\n\x0c";
     let mut at = 0;
     while at < blanks.len() {
-        class[blanks[at] as usize] = BLANK | ENDS_WORD;
+        class[blanks[at] as usize] = BLANK | ENDS_WORD | PASSED;
         at += 1;
     }
     let brackets = b"\";()[]{}";
@@ -28,6 +30,8 @@ const CLASS: [u8; 256] = {
         class[brackets[at] as usize] = ENDS_WORD;
         at += 1;
     }
+    class[b';' as usize] |= PASSED;
+    class[b'#' as usize] |= PASSED;
     class
 };
 
@@ -190,8 +194,18 @@ impl<R: Read> Edn<R> {
         self.skip_within(symbols, 0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_within(&mut self, symbols: &mut Symbols, depth: usize) -> Result<(), Trouble> {
+        if self.window.peek() == Some(b' ') {
+            self.window.pass(1);
+        }
+        match self.window.peek() {
+            Some(byte) if CLASS[byte as usize] & PASSED != 0 => self.skip_more(symbols, depth),
+            _ => Ok(()),
+        }
+    }
+
+    fn skip_more(&mut self, symbols: &mut Symbols, depth: usize) -> Result<(), Trouble> {
         loop {
             match self.window.peek() {
                 Some(b' ') => self.window.pass(1),

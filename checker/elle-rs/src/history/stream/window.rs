@@ -3,6 +3,8 @@
 
 use std::io::{self, Read};
 
+use memchr::{memchr_iter, memchr2};
+
 /// Bytes asked for at a time.
 const BLOCK_BYTES: usize = 256 * 1024;
 
@@ -142,8 +144,7 @@ impl<R: Read> Window<R> {
 
     /// Passes over bytes that may hold line ends.
     pub fn pass_lines(&mut self, bytes: usize) {
-        let lines = self.ahead(bytes).iter().filter(|&&byte| byte == b'\n');
-        self.line += lines.count() as u64;
+        self.line += memchr_iter(b'\n', self.ahead(bytes)).count() as u64;
         self.at += bytes;
     }
 
@@ -153,14 +154,17 @@ impl<R: Read> Window<R> {
         let (mut length, mut escapes) = (0, false);
         loop {
             while self.at + length < self.end {
-                match self.bytes[self.at + length] {
-                    b'"' => return Ok((length, escapes)),
-                    b'\\' => {
-                        escapes = true;
-                        length += 2;
-                    }
-                    _ => length += 1,
+                let unread = &self.bytes[self.at + length..self.end];
+                let Some(plain) = memchr2(b'"', b'\\', unread) else {
+                    length += unread.len();
+                    break;
+                };
+                length += plain;
+                if unread[plain] == b'"' {
+                    return Ok((length, escapes));
                 }
+                escapes = true;
+                length += 2;
             }
             if length > WORD_BYTES_MAX {
                 return Err("a string of more than 64 MiB".into());
