@@ -35,15 +35,16 @@ fn disturb(rng: &mut ChaCha8Rng, operations: &mut [Timed]) {
     *seen[mine] = text;
 }
 
-fn history(rng: &mut ChaCha8Rng) -> Vec<Timed> {
-    let count = rng.random_range(4..=9);
+/// A history of a true map with `count` operations, each as long as `longest` begin in, its answers
+/// changed so many times.
+fn history(rng: &mut ChaCha8Rng, count: u64, longest: u64, changes: u32) -> Vec<Timed> {
     let texts = rng.random_range(2..=TEXTS.len());
     let (puts, pending) = (rng.random_range(0.0..0.3), rng.random_range(0.0..0.3));
     let span = count * 4;
     let mut points: Vec<(u64, Timed)> = (0..count)
         .map(|_| {
             let start = rng.random_range(0..span);
-            let finish = start + rng.random_range(1..=span / 3);
+            let finish = start + rng.random_range(1..=longest * 4);
             let kind = match rng.random_bool(pending) {
                 true => ["info", ""][rng.random_range(0..2)],
                 false => "ok",
@@ -73,10 +74,15 @@ fn history(rng: &mut ChaCha8Rng) -> Vec<Timed> {
         }
     }
     let mut operations: Vec<Timed> = points.into_iter().map(|(_, timed)| timed).collect();
-    for _ in 0..rng.random_range(0..=3) {
+    for _ in 0..changes {
         disturb(rng, &mut operations);
     }
     operations
+}
+
+fn small(rng: &mut ChaCha8Rng) -> Vec<Timed> {
+    let (count, changes) = (rng.random_range(4..=9), rng.random_range(0..=3));
+    history(rng, count, count / 3, changes)
 }
 
 /// Whether some text is put or appended by several.
@@ -97,7 +103,7 @@ fn texts_of_several() {
     let mut rng = ChaCha8Rng::seed_from_u64(8);
     let (mut valid, mut of_several, mut without_search) = (0, 0, 0);
     for round in 0..rounds() {
-        let operations = history(&mut rng);
+        let operations = small(&mut rng);
         let text = edn(&operations);
         let expected = linearizable(ModelName::KvMap, &operations);
         let report = checked(&text, ModelName::KvMap);
@@ -132,10 +138,29 @@ fn no_proof_of_a_violation_that_is_none() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let mut tried = 0;
     for _ in 0..rounds() / 5 {
-        let operations = history(&mut rng);
+        let operations = small(&mut rng);
         if has_twins(&operations) && linearizable(ModelName::KvMap, &operations) {
             tried += refuses_any(&mut rng, &edn(&operations), ModelName::KvMap);
         }
     }
     assert!(tried > 50_000, "{tried}");
+}
+
+/// Longer ones: as the map was they are linearizable, and otherwise whatever they are is proven.
+#[test]
+fn longer_ones() {
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    let mut broken = 0;
+    for round in 0..rounds() / 40 {
+        let changes = round % 3;
+        let operations = history(&mut rng, 60, 4, changes);
+        let text = edn(&operations);
+        let report = checked(&text, ModelName::KvMap);
+        assert!(changes > 0 || is_valid(&report), "{text}{report:#?}");
+        let certificate = report.certificate().unwrap();
+        let told = verified(&certificate, &text);
+        told.unwrap_or_else(|error| panic!("{error}\n{text}{certificate:#?}"));
+        broken += u32::from(!is_valid(&report));
+    }
+    assert!(broken > rounds() / 160, "{broken}");
 }

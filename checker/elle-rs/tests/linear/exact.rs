@@ -147,7 +147,9 @@ fn compare(model: ModelName) {
         with_its_certificate(&report, &text, expected);
         valid += u32::from(expected);
     }
-    println!("{model}: {valid} of {rounds} linearizable, {searched} searched");
+    println!(
+        "{model}, each value put in once: {valid} of {rounds} linearizable, {searched} searched"
+    );
     assert!(
         valid > rounds / 10 && valid < rounds - rounds / 10,
         "{model}: {valid}"
