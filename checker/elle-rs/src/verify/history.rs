@@ -200,9 +200,12 @@ impl History {
         let input = Value::over(&asked.value);
         let output = answer.as_ref().map(|answer| Value::over(&answer.value));
         let swapped = answer.as_ref().and_then(|answer| answer.swapped);
-        let name = asked
-            .function
-            .ok_or_else(|| format!("event {} has no :f", asked.place))?;
+        let name = match (asked.function, model) {
+            (Some(name), _) => name,
+            // What these ask for stands in their steps.
+            (None, "multi-register") => known::READ,
+            _ => return Err(format!("event {} has no :f", asked.place)),
+        };
         let unknown = || format!("event {} asks for nothing that a {model} has", asked.place);
         let has_keys = matches!(model, "register" | "cas-register" | "kv-map" | "mutex");
         let field = asked.key.as_deref().filter(|_| has_keys).map(Value::over);

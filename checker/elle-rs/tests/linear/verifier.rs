@@ -197,3 +197,14 @@ fn tampering_is_noticed() {
         assert!(error.starts_with("c: ") && error.contains(words), "{error}");
     }
 }
+
+/// The steps of a transaction say what it asks for, whether it has a name or not.
+#[test]
+fn transactions_need_no_name() {
+    let text = "
+        {:type :invoke, :process 0, :value [[:w 1 5] [:r 2 nil]]}
+        {:type :ok, :process 0, :value [[:w 1 5] [:r 2 nil]]}";
+    let certificate = checked(text, ModelName::MultiRegister).certificate();
+    let told = verified(&certificate.unwrap(), text).unwrap();
+    assert_eq!(told.verdict, "valid");
+}
