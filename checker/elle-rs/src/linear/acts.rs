@@ -261,6 +261,9 @@ fn register(call: &Call<'_>, model: ModelName, values: &mut Values) -> Compiled 
         }
         Some(known::APPEND) if model == ModelName::KvMap => {
             let (key, value) = keyed(call, call.input, values);
+            if value.is_nil() {
+                return Err(unknown(call, ":append of a text"));
+            }
             Ok(Some((key, Act::new(Verb::Append, values.intern(value)))))
         }
         Some(known::DELETE) if model == ModelName::KvMap => {

@@ -258,6 +258,7 @@ impl History {
                     Some(Did::Update(values.number(old), values.number(new)))
                 }
             },
+            ("kv-map", known::APPEND) if asked_value.is_nil() => return Err(unknown()),
             ("kv-map", known::APPEND) => Some(Did::Append(value(values))),
             ("kv-map", known::DELETE) => Some(Did::Delete),
             ("multi-register", _) => {

@@ -113,3 +113,11 @@ fn a_torn_history_is_never_valid() {
     let report = checked(text, ModelName::Register);
     assert!(report.torn.is_some() && report.certificate().is_none());
 }
+
+/// Nothing that is appended is something that a recorder lost.
+#[test]
+fn an_append_of_nothing_is_an_error() {
+    let text = "{:type :invoke, :f :append, :key 1, :value nil}\n{:type :ok, :f :append, :key 1}";
+    let error = check(reader(text), &Options::new(ModelName::KvMap)).unwrap_err();
+    assert!(error.to_string().contains(":append of a text"), "{error}");
+}
