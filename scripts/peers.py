@@ -357,7 +357,7 @@ def part_same(section):
 
 def part_exhaustive(section):
     section.add("| what is drawn | histories | of them good | undecided | disagreements |", "|---|---|---|---|---|")
-    for test in ["linear", "register", "list_append", "rw_register"]:
+    for test in ["linear", "register", "list_append", "rw_register", "levels"]:
         done = subprocess.run(["cargo", "test", "--release", "-p", "elle-rs", "--test", test, "--", "--nocapture",
                                "random", "appends", "exact"],
                               env={**os.environ, "KEYQUAKE_SLOW": "1"}, capture_output=True, text=True)

@@ -30,10 +30,6 @@ impl Explain for Story<'_> {
     }
 }
 
-fn is_seen_write(touch: &Touch) -> bool {
-    touch.is_write && touch.is_last
-}
-
 impl Story<'_> {
     fn value(&self, touch: &Touch) -> i64 {
         self.edges.store.numbers.value(touch.value)
@@ -58,13 +54,18 @@ impl Story<'_> {
 
     fn written_behind(&self, key: u32, hop: &Hop) -> Option<Evidence> {
         let versions = self.edges.versions;
-        // An intermediate write may be what was read and overwritten.
-        let row = versions.touches.row(key).iter();
-        let mut own = row.filter(|touch| touch.is_write && touch.transaction == hop.from);
-        let later = versions.find(key, hop.to, is_seen_write)?;
-        own.find_map(|write| {
+        // An intermediate write may be what was read and overwritten, or met after another's.
+        let row = versions.touches.row(key);
+        let of = |id: u32| {
+            let writes = move |touch: &&Touch| touch.is_write && touch.transaction == id;
+            row.iter().filter(writes)
+        };
+        let mut pairs = of(hop.to)
+            .rev()
+            .flat_map(|later| of(hop.from).map(move |write| (write, later)));
+        pairs.find_map(|(write, later)| {
             let (rule, because) = self.before(key, write.version, later.version)?;
-            let (value, next) = (self.value(write), self.value(&later));
+            let (value, next) = (self.value(write), self.value(later));
             let name = self.edges.store.key_told(key);
             Some(Evidence {
                 key,
@@ -82,10 +83,15 @@ impl Story<'_> {
     fn missed(&self, key: u32, hop: &Hop) -> Option<Evidence> {
         let versions = self.edges.versions;
         let read = versions.find(key, hop.from, |touch| !touch.is_write)?;
-        let later = versions.find(key, hop.to, is_seen_write)?;
-        let (rule, because) = self.before(key, read.version, later.version)?;
+        let row = versions.touches.row(key).iter();
+        let mut later = row
+            .rev()
+            .filter(|touch| touch.is_write && touch.transaction == hop.to);
+        let (next, (rule, because)) = later.find_map(|later| {
+            let reason = self.before(key, read.version, later.version)?;
+            Some((self.value(later), reason))
+        })?;
         let store = self.edges.store;
-        let next = self.value(&later);
         Some(Evidence {
             key,
             value: (read.version != INITIAL).then(|| self.value(&read)),

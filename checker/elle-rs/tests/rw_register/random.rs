@@ -75,7 +75,8 @@ fn compare(case: &Case) {
         }
     }
     let (rounds, level) = (case.rounds, case.level);
-    println!("{level}: {valid} of {rounds} valid, {undecided} undecided");
+    let model = if case.updates { "rmw, " } else { "" };
+    println!("{model}{level}: {valid} of {rounds} valid, {undecided} undecided");
     assert!(valid > rounds / 20 && valid < rounds - rounds / 20);
     let bearable = if case.updates { 0 } else { rounds / 200 };
     assert!(undecided <= bearable, "{undecided} of {rounds} undecided");
