@@ -266,15 +266,20 @@ impl<'a> Set<'a> {
         Ok(set)
     }
 
-    /// What a read saw; `None` for what stands nowhere else.
-    fn seen(&self, read: usize) -> Result<Vec<Option<Number>>, String> {
+    /// The elements that a read saw.
+    fn elements(&self, read: usize) -> Result<Vec<Value<'a>>, String> {
         let Did::Read(seen) = self.operations[read].did else {
             return Err("what should be a read is none".to_owned());
         };
         let seen = Value::over(&self.history.values.all[seen as usize]);
-        let parts = seen.parts().into_iter().flatten();
-        Ok(parts
-            .map(|part| self.history.values.find_all(part.tokens()))
+        Ok(seen.parts().into_iter().flatten().collect())
+    }
+
+    /// The same; `None` for what stands nowhere else.
+    fn seen(&self, read: usize) -> Result<Vec<Option<Number>>, String> {
+        let elements = self.elements(read)?.into_iter();
+        Ok(elements
+            .map(|element| self.history.values.find_all(element.tokens()))
             .collect())
     }
 
@@ -286,12 +291,9 @@ impl<'a> Set<'a> {
                 Ok(seen.iter().any(|element| !element.is_some_and(added)))
             }
             ("twice", &[read]) => {
-                let seen = self.seen(read)?;
                 let mut met = FxHashSet::default();
-                Ok(seen
-                    .into_iter()
-                    .flatten()
-                    .any(|element| !met.insert(element)))
+                let elements = self.elements(read)?;
+                Ok(elements.iter().any(|element| !met.insert(element.tokens())))
             }
             ("apart" | "backwards", _) if self.removes => {
                 Err("elements were removed, so what was seen says nothing about time".to_owned())

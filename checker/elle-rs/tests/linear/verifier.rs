@@ -208,3 +208,15 @@ fn transactions_need_no_name() {
     let told = verified(&certificate.unwrap(), text).unwrap();
     assert_eq!(told.verdict, "valid");
 }
+
+/// Nobody added the element that was seen twice.
+#[test]
+fn an_element_of_nobody_seen_twice() {
+    let text = "
+        {:type :invoke, :process 0, :f :read, :value nil}
+        {:type :ok, :process 0, :f :read, :value [1 2 1]}";
+    let certificate = checked(text, ModelName::Set).certificate().unwrap();
+    let proof = certificate.parts[0].proof.as_ref().unwrap();
+    assert_eq!(proof.pattern, "twice");
+    assert_eq!(verified(&certificate, text).unwrap().verdict, "violated");
+}
