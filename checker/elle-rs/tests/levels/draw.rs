@@ -76,10 +76,11 @@ pub fn draw(rng: &mut ChaCha8Rng) -> Vec<Transaction> {
     let mut all = Vec::new();
     for at in 0..count {
         let (process, clock) = &mut clocks[rng.random_range(0..clients)];
-        // No two moments are the same.
-        let start = *clock + rng.random_range(1..90) * 10 + at;
-        let finish = start + rng.random_range(1..150) * 10 + 5;
-        *clock = finish + 5;
+        // No two moments are the same: their last digits tell whose they are.
+        let begin = *clock + rng.random_range(1..90) * 10;
+        let end = begin + rng.random_range(1..150) * 10;
+        let (start, finish) = (begin + at, end + 5 + at);
+        *clock = end + 10;
         let kind = match rng.random_range(0..100) {
             0..12 if at > 0 => Kind::Info,
             12..20 if at > 0 => Kind::Fail,
