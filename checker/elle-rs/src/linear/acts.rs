@@ -205,6 +205,11 @@ fn register(call: &Call<'_>, model: ModelName, values: &mut Values) -> Compiled 
                 return Ok(None);
             }
             let (key, value) = match (key_field(call, values), call.input.pair()) {
+                (None, Some([asked, _]))
+                    if call.output.pair().is_some_and(|[told, _]| told != asked) =>
+                {
+                    return Err(unknown(call, "answers about the key that was asked for"));
+                }
                 // The key may be said only when it is asked.
                 (None, Some([key, _])) if call.output.pair().is_none() => {
                     (values.intern(key), call.output)

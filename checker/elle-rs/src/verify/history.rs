@@ -225,7 +225,11 @@ impl History {
         if let Some(output) = output.filter(|&output| split(output, is_cas || name == known::SWAP))
             && let Some([front, rest]) = output.pair()
         {
-            (key, seen) = (key.or(Some(front)), Some(rest));
+            seen = Some(rest);
+            // Who looks may say only in the answer where.
+            if matches!(name, known::READ | known::GET) && *key.get_or_insert(front) != front {
+                return Err(unknown());
+            }
         }
         let values = &mut self.values;
         let key = key.map_or(NIL, |key| values.number(key));

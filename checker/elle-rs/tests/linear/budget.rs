@@ -121,3 +121,14 @@ fn an_append_of_nothing_is_an_error() {
     let error = check(reader(text), &Options::new(ModelName::KvMap)).unwrap_err();
     assert!(error.to_string().contains(":append of a text"), "{error}");
 }
+
+/// Where the question and the answer both name a key, they name the same.
+#[test]
+fn an_answer_about_another_key_is_an_error() {
+    let text = "{:type :invoke, :f :read, :value [1 nil]}\n{:type :ok, :f :read, :value [2 5]}";
+    let error = check(reader(text), &Options::new(ModelName::Register)).unwrap_err();
+    assert!(
+        error.to_string().contains("the key that was asked for"),
+        "{error}"
+    );
+}

@@ -220,3 +220,15 @@ fn an_element_of_nobody_seen_twice() {
     assert_eq!(proof.pattern, "twice");
     assert_eq!(verified(&certificate, text).unwrap().verdict, "violated");
 }
+
+/// What a write is answered with says nothing of its key.
+#[test]
+fn a_write_is_where_it_was_asked() {
+    let text = "
+        {:type :invoke, :process 0, :f :write, :value 1}
+        {:type :ok, :process 0, :f :write, :value [1 9]}
+        {:type :invoke, :process 0, :f :read, :value nil}
+        {:type :ok, :process 0, :f :read, :value 1}";
+    let certificate = checked(text, ModelName::Register).certificate().unwrap();
+    assert_eq!(verified(&certificate, text).unwrap().verdict, "valid");
+}
