@@ -79,6 +79,12 @@ impl Definition<'_> {
                     return false;
                 };
                 let next = list.get(seen).map(|&(_, at)| at);
+                // What a transaction puts comes behind what it read there, at every level (Elle's
+                // `cyclic-versions`, which Adya's lowest would permit).
+                let own = list.iter().position(|&(_, at)| at == reader);
+                if self.model == Model::Register && own.is_some_and(|own| own < seen) {
+                    return false;
+                }
                 if self.edges >= Edges::WwWr && seen > 0 {
                     let writer = list[seen - 1].1;
                     // What it writes only later, or what its writer wrote over.
