@@ -64,7 +64,17 @@ impl Order {
 
 pub const KEYS: usize = 2;
 
-pub fn draw(rng: &mut ChaCha8Rng) -> Vec<Transaction> {
+/// What transactions write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Writes {
+    Any,
+    /// Only what they have read.
+    ReadBefore,
+    /// Each key once, whoever does.
+    Once,
+}
+
+pub fn draw(rng: &mut ChaCha8Rng, writes: Writes) -> Vec<Transaction> {
     let count = rng.random_range(2..=4);
     let clients = rng.random_range(1..=3);
     let mut clocks = vec![(0, 0); clients];
@@ -73,6 +83,7 @@ pub fn draw(rng: &mut ChaCha8Rng) -> Vec<Transaction> {
         clock.0 = process;
     }
     let mut value = 0;
+    let mut written = [false; KEYS];
     let mut all = Vec::new();
     for at in 0..count {
         let (process, clock) = &mut clocks[rng.random_range(0..clients)];
@@ -91,7 +102,7 @@ pub fn draw(rng: &mut ChaCha8Rng) -> Vec<Transaction> {
             start,
             finish,
             kind,
-            steps: steps(rng, &mut value),
+            steps: steps(rng, &mut value, writes, &mut written),
         });
         if kind == Kind::Info {
             *process = next_process;
@@ -105,20 +116,32 @@ pub fn draw(rng: &mut ChaCha8Rng) -> Vec<Transaction> {
     all
 }
 
-fn steps(rng: &mut ChaCha8Rng, value: &mut u64) -> Vec<Step> {
+fn steps(
+    rng: &mut ChaCha8Rng,
+    value: &mut u64,
+    writes: Writes,
+    written: &mut [bool; KEYS],
+) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
+    let step = |key, write| Step {
+        key,
+        write,
+        read: Vec::new(),
+    };
     for _ in 0..rng.random_range(1..=3) {
         let key = rng.random_range(0..KEYS);
         let fresh = !steps.iter().any(|step| step.key == key);
-        let write = (!fresh || rng.random()).then(|| {
+        let may_write = writes != Writes::Once || !written[key];
+        if may_write && (!fresh || rng.random()) {
+            if fresh && writes == Writes::ReadBefore {
+                steps.push(step(key, None));
+            }
             *value += 1;
-            *value
-        });
-        steps.push(Step {
-            key,
-            write,
-            read: Vec::new(),
-        });
+            steps.push(step(key, Some(*value)));
+            written[key] = true;
+        } else if fresh {
+            steps.push(step(key, None));
+        }
     }
     steps
 }

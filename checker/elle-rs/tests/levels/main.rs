@@ -3,5 +3,6 @@
 mod by_hand;
 mod definition;
 mod draw;
+mod kinds;
 mod orders;
 mod random;

@@ -1,6 +1,7 @@
 //! The levels with one order of transactions, or of starts and commits: every order tried.
 
 use elle_rs::history::Kind;
+use elle_rs::levels::Level;
 
 use crate::draw::{KEYS, Model, Order, Transaction};
 
@@ -10,6 +11,8 @@ pub struct Orders<'a> {
     pub all: &'a [Transaction],
     pub model: Model,
     pub order: Order,
+    /// Whether what is written to a key only grows.
+    pub grows: bool,
 }
 
 impl Orders<'_> {
@@ -23,12 +26,13 @@ impl Orders<'_> {
             })
     }
 
-    fn commit(&self, at: usize, lists: &Lists) -> Lists {
+    /// `None` if it may not commit now.
+    fn commit(&self, at: usize, lists: &Lists) -> Option<Lists> {
         let mut lists = lists.clone();
         for (key, list) in lists.iter_mut().enumerate() {
             list.extend(self.all[at].writes(key));
         }
-        lists
+        (!self.grows || lists.iter().all(|list| list.is_sorted())).then_some(lists)
     }
 
     /// Whether everything that must come before has committed.
@@ -47,7 +51,17 @@ impl Orders<'_> {
         (0..self.all.len()).filter(may).collect()
     }
 
-    pub fn serializable(&self) -> bool {
+    /// Whether some order explains what this level asks for.
+    pub fn satisfy(&self, level: Level) -> bool {
+        match level {
+            Level::SnapshotIsolation
+            | Level::StrongSessionSnapshotIsolation
+            | Level::StrongSnapshotIsolation => self.snapshot_isolated(),
+            _ => self.serializable(),
+        }
+    }
+
+    fn serializable(&self) -> bool {
         self.serial(&mut Vec::new(), &vec![Vec::new(); KEYS])
     }
 
@@ -57,7 +71,9 @@ impl Orders<'_> {
                 if !self.may_start(at, committed) || !self.explains(at, lists) {
                     return false;
                 }
-                let after = self.commit(at, lists);
+                let Some(after) = self.commit(at, lists) else {
+                    return false;
+                };
                 committed.push(at);
                 let found = self.serial(committed, &after);
                 committed.pop();
@@ -65,7 +81,7 @@ impl Orders<'_> {
             })
     }
 
-    pub fn snapshot_isolated(&self) -> bool {
+    fn snapshot_isolated(&self) -> bool {
         let mut started = vec![None; self.all.len()];
         self.snapshots(&mut started, &mut Vec::new(), &vec![Vec::new(); KEYS])
     }
@@ -96,7 +112,9 @@ impl Orders<'_> {
             if committed[since..].iter().any(conflicts) {
                 continue;
             }
-            let after = self.commit(at, lists);
+            let Some(after) = self.commit(at, lists) else {
+                continue;
+            };
             committed.push(at);
             if self.snapshots(started, committed, &after) {
                 return true;

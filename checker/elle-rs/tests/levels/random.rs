@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::definition::{Definition, Edges};
-use crate::draw::{Model, Order, Transaction, draw, edn};
+use crate::draw::{Model, Order, Transaction, Writes, draw, edn};
 use crate::orders::Orders;
 
 pub fn reader(text: &str) -> Reader {
@@ -21,14 +21,14 @@ pub fn reader(text: &str) -> Reader {
     Reader::from_read(Box::new(bytes), Path::new("test.edn"), Some(Format::Edn)).unwrap()
 }
 
-fn rounds(lean: u32) -> u32 {
+pub fn rounds(lean: u32) -> u32 {
     match std::env::var("KEYQUAKE_SLOW") {
         Ok(slow) if slow == "1" => 1_000_000,
         _ => lean,
     }
 }
 
-fn order(level: Level) -> Order {
+pub fn order(level: Level) -> Order {
     match level {
         Level::StrongSessionReadUncommitted
         | Level::StrongSessionReadCommitted
@@ -42,7 +42,7 @@ fn order(level: Level) -> Order {
     }
 }
 
-fn edges(level: Level) -> Option<Edges> {
+pub fn edges(level: Level) -> Option<Edges> {
     match level {
         Level::ReadUncommitted
         | Level::StrongSessionReadUncommitted
@@ -66,13 +66,14 @@ fn truth(all: &[Transaction], model: Model, level: Level) -> bool {
         };
         return definition.holds();
     }
-    let orders = Orders { all, model, order };
-    match level {
-        Level::SnapshotIsolation
-        | Level::StrongSessionSnapshotIsolation
-        | Level::StrongSnapshotIsolation => orders.snapshot_isolated(),
-        _ => orders.serializable(),
-    }
+    let grows = false;
+    let orders = Orders {
+        all,
+        model,
+        order,
+        grows,
+    };
+    orders.satisfy(level)
 }
 
 /// Reads that read-uncommitted permits and that say nothing of the order of versions: of what
@@ -110,7 +111,7 @@ fn compare(model: Model, level: Level, seed: u64, rounds: u32) {
     };
     let (mut valid, mut undecided, mut done) = (0, 0, 0);
     while done < rounds {
-        let all = draw(&mut rng);
+        let all = draw(&mut rng, Writes::Any);
         if edges(level) == Some(Edges::Ww) && is_dirty(&all) {
             continue;
         }
