@@ -4,13 +4,12 @@
 use elle_rs::levels::Level;
 use elle_rs::transactions::{Model as Checked, check_from};
 use elle_rs::txn::Decision;
-use elle_rs::verify::verify;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::draw::{Model, Writes, draw, edn};
 use crate::orders::Orders;
-use crate::random::{edges, order, reader, rounds};
+use crate::random::{certified, counted, edges, order, reader, rounds};
 
 fn compare(checked: Checked, writes: Writes, level: Level, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -41,20 +40,9 @@ fn compare(checked: Checked, writes: Writes, level: Level, seed: u64) {
             told, expected,
             "{checked} at {level}, round {round}: {decision:#?}\n{text}"
         );
-        if let Some(certificate) = &report.certificate
-            && let Err(error) = verify(certificate, reader(&text))
-        {
-            let certificate = certificate.text();
-            panic!("{checked} at {level}: {error}\n{certificate}\n{text}");
-        }
+        certified(&report, &text);
     }
-    println!("{checked}, {level}: {valid} of {rounds} valid, {undecided} undecided");
-    assert!(undecided <= rounds / 50, "{undecided} of {rounds}");
-    let fewest = rounds / 20;
-    assert!(
-        valid > fewest && valid < rounds - fewest,
-        "{level}: {valid} of {rounds}"
-    );
+    counted(&format!("{checked}, {level}"), valid, undecided, rounds);
 }
 
 fn at_every_level(checked: Checked, writes: Writes, seed: u64) {

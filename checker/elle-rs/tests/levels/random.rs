@@ -6,7 +6,7 @@ use std::path::Path;
 use elle_rs::history::Kind;
 use elle_rs::history::stream::{Format, Reader};
 use elle_rs::levels::Level;
-use elle_rs::transactions::{Model as Checked, check_from};
+use elle_rs::transactions::{Model as Checked, Report, check_from};
 use elle_rs::txn::Decision;
 use elle_rs::verify::verify;
 use rand::{RngExt, SeedableRng};
@@ -139,21 +139,29 @@ fn compare(model: Model, level: Level, seed: u64, rounds: u32) {
             ),
             Decision::Undecided { .. } => undecided += 1,
         }
-        if let Some(certificate) = &report.certificate
-            && let Err(error) = verify(certificate, reader(&text))
-        {
-            panic!(
-                "{checked} at {level}: {error}\n{}\n{text}",
-                certificate.text()
-            );
-        }
+        certified(&report, &text);
     }
-    println!("{checked} by definition, {level}: {valid} of {rounds} valid, {undecided} undecided");
+    let what = format!("{checked} by definition, {level}");
+    counted(&what, valid, undecided, rounds);
+}
+
+/// Verifies the certificate, if there is one.
+pub fn certified(report: &Report, text: &str) {
+    if let Some(certificate) = &report.certificate
+        && let Err(error) = verify(certificate, reader(text))
+    {
+        panic!("{error}\n{}\n{text}", certificate.text());
+    }
+}
+
+/// Tells what was met, and that both verdicts were frequent and most were decided.
+pub fn counted(what: &str, valid: u32, undecided: u32, rounds: u32) {
+    println!("{what}: {valid} of {rounds} valid, {undecided} undecided");
     assert!(undecided <= rounds / 50, "{undecided} of {rounds}");
     let fewest = rounds / 20;
     assert!(
         valid > fewest && valid < rounds - fewest,
-        "{level}: {valid} of {rounds}"
+        "{what}: {valid} of {rounds}"
     );
 }
 

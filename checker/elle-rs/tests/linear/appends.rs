@@ -5,8 +5,8 @@ use elle_rs::linear::{Method, ModelName};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::random::{answer, rounds};
-use crate::textbook::{Act, Timed, edn, initial, linearizable, step};
+use crate::random::{play, rounds};
+use crate::textbook::{Act, Timed, edn, linearizable};
 use crate::verifier::refuses_any;
 use crate::{checked, is_valid, verified};
 
@@ -41,7 +41,7 @@ fn history(rng: &mut ChaCha8Rng, count: u64, longest: u64, changes: u32) -> Vec<
     let texts = rng.random_range(2..=TEXTS.len());
     let (puts, pending) = (rng.random_range(0.0..0.3), rng.random_range(0.0..0.3));
     let span = count * 4;
-    let mut points: Vec<(u64, Timed)> = (0..count)
+    let points = (0..count)
         .map(|_| {
             let start = rng.random_range(0..span);
             let finish = start + rng.random_range(1..=longest * 4);
@@ -64,16 +64,7 @@ fn history(rng: &mut ChaCha8Rng, count: u64, longest: u64, changes: u32) -> Vec<
             (rng.random_range(start..=finish), timed)
         })
         .collect();
-    points.sort_by_key(|(point, _)| *point);
-    let mut state = initial(ModelName::KvMap);
-    for (_, timed) in &mut points {
-        answer(ModelName::KvMap, &state, &mut timed.act, rng);
-        if timed.kind == "ok" || rng.random() {
-            let after = step(ModelName::KvMap, &state, &timed.act, true);
-            state = after.into_iter().next().unwrap();
-        }
-    }
-    let mut operations: Vec<Timed> = points.into_iter().map(|(_, timed)| timed).collect();
+    let mut operations = play(rng, ModelName::KvMap, points, 1.0);
     for _ in 0..changes {
         disturb(rng, &mut operations);
     }

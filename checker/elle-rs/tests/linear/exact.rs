@@ -10,8 +10,8 @@ use elle_rs::linear::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::random::{answer, rounds};
-use crate::textbook::{Act, Timed, edn, initial, linearizable, step};
+use crate::random::{play, rounds};
+use crate::textbook::{Act, Timed, edn, linearizable};
 use crate::verifier::refuses_any;
 use crate::{checked, is_valid, reader, verified};
 
@@ -76,7 +76,7 @@ fn history(rng: &mut ChaCha8Rng, model: ModelName, count: u64, crowd: u64) -> Ve
     let pending = [0.0, 0.1, 0.3][rng.random_range(0..3)];
     let span = count * 4;
     let longest = crowd * 4;
-    let mut points: Vec<(u64, Timed)> = (1..=count as i64)
+    let points = (1..=count as i64)
         .map(|own| {
             let start = rng.random_range(0..span);
             let finish = start + rng.random_range(1..=longest);
@@ -94,19 +94,7 @@ fn history(rng: &mut ChaCha8Rng, model: ModelName, count: u64, crowd: u64) -> Ve
             (rng.random_range(start..=finish), timed)
         })
         .collect();
-    points.sort_by_key(|(point, _)| *point);
-    let mut state = initial(model);
-    for (_, timed) in &mut points {
-        answer(model, &state, &mut timed.act, rng);
-        let happens = timed.kind == "ok" || rng.random();
-        let after = step(model, &state, &timed.act, true);
-        if happens && let Some(after) = after.into_iter().next() {
-            state = after;
-        } else if timed.kind == "ok" {
-            timed.kind = "fail";
-        }
-    }
-    let mut operations: Vec<Timed> = points.into_iter().map(|(_, timed)| timed).collect();
+    let mut operations = play(rng, model, points, 1.0);
     for _ in 0..rng.random_range(0..=4) {
         disturb(rng, &mut operations, amount);
     }

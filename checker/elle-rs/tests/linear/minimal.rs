@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::random::{history, rounds};
 use crate::textbook::{edn, linearizable};
+use crate::verifier::denied;
 use crate::{checked, verified};
 
 /// The operations that the certificate of a violated history names, checked.
@@ -101,15 +102,10 @@ fn no_operations_of_a_linearizable_history_are_in_conflict() {
                 continue;
             }
             let text = edn(&operations);
-            let Some(mut certificate) = checked(&text, model).certificate() else {
+            let certificate = checked(&text, model).certificate();
+            let Some((mut certificate, places)) = certificate.and_then(denied) else {
                 continue;
             };
-            let Some(part) = certificate.parts.first_mut() else {
-                continue;
-            };
-            let places = part.witness.take().unwrap();
-            certificate.parts.truncate(1);
-            "violated".clone_into(&mut certificate.verdict);
             for _ in 0..8 {
                 let mut ops = places.clone();
                 ops.retain(|_| rng.random_bool(0.7));

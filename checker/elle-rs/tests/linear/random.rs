@@ -135,12 +135,35 @@ fn disturb(rng: &mut ChaCha8Rng, act: &mut Act) {
     }
 }
 
+/// What comes back of a true object, each operation taking effect at its moment. One that cannot be done
+/// is answered as failed, this often.
+pub fn play(
+    rng: &mut ChaCha8Rng,
+    model: ModelName,
+    mut points: Vec<(u64, Timed)>,
+    fails: f64,
+) -> Vec<Timed> {
+    points.sort_by_key(|(point, _)| *point);
+    let mut state = initial(model);
+    for (_, timed) in &mut points {
+        answer(model, &state, &mut timed.act, rng);
+        let happens = timed.kind == "ok" || (timed.kind != "fail" && rng.random());
+        let after = step(model, &state, &timed.act, true);
+        if happens && let Some(after) = after.into_iter().next() {
+            state = after;
+        } else if timed.kind == "ok" && rng.random_bool(fails) {
+            timed.kind = "fail";
+        }
+    }
+    points.into_iter().map(|(_, timed)| timed).collect()
+}
+
 /// A history of a true object, made wrong perhaps.
 pub fn history(rng: &mut ChaCha8Rng, model: ModelName) -> Vec<Timed> {
     let count = rng.random_range(2..=6);
     let unique = rng.random();
     let span = count * 4;
-    let mut points: Vec<(u64, Timed)> = (1..=count)
+    let points = (1..=count)
         .map(|own| {
             let start = rng.random_range(0..span);
             let finish = start + rng.random_range(1..=span / 2);
@@ -156,19 +179,7 @@ pub fn history(rng: &mut ChaCha8Rng, model: ModelName) -> Vec<Timed> {
             (rng.random_range(start..=finish), timed)
         })
         .collect();
-    points.sort_by_key(|(point, _)| *point);
-    let mut state = initial(model);
-    for (_, timed) in &mut points {
-        answer(model, &state, &mut timed.act, rng);
-        let happens = timed.kind == "ok" || (timed.kind != "fail" && rng.random());
-        let after = step(model, &state, &timed.act, true);
-        if happens && let Some(after) = after.into_iter().next() {
-            state = after;
-        } else if timed.kind == "ok" && rng.random_bool(0.7) {
-            timed.kind = "fail";
-        }
-    }
-    let mut operations: Vec<Timed> = points.into_iter().map(|(_, timed)| timed).collect();
+    let mut operations = play(rng, model, points, 0.7);
     if rng.random_bool(0.6) {
         let at = rng.random_range(0..operations.len());
         disturb(rng, &mut operations[at].act);

@@ -28,17 +28,22 @@ const PATTERNS: [&str; 15] = [
     "none",
 ];
 
+/// The certificate of a linearizable history made into the claim that it is none, and its witness.
+pub fn denied(mut certificate: Certificate) -> Option<(Certificate, Vec<u64>)> {
+    let witness = certificate.parts.first_mut()?.witness.take().unwrap();
+    certificate.parts.truncate(1);
+    "violated".clone_into(&mut certificate.verdict);
+    Some((certificate, witness))
+}
+
 /// Claims of a linearizable history that some of its operations make some pattern, and sees each claim
 /// refused. How many there were.
 pub fn refuses_any(rng: &mut ChaCha8Rng, text: &str, model: ModelName) -> u32 {
     const CLAIMS: u32 = 40;
-    let mut certificate = checked(text, model).certificate().unwrap();
-    let Some(part) = certificate.parts.first_mut() else {
+    let certificate = checked(text, model).certificate().unwrap();
+    let Some((mut certificate, _)) = denied(certificate) else {
         return 0;
     };
-    part.witness = None;
-    certificate.parts.truncate(1);
-    "violated".clone_into(&mut certificate.verdict);
     let places: Vec<u64> = (0..)
         .zip(text.lines())
         .filter(|(_, line)| line.contains(":invoke"))
@@ -72,15 +77,10 @@ fn no_proof_of_a_violation_that_is_none() {
                 continue;
             }
             let text = edn(&operations);
-            let Some(mut certificate) = checked(&text, model).certificate() else {
+            let certificate = checked(&text, model).certificate();
+            let Some((mut certificate, _)) = certificate.and_then(denied) else {
                 continue;
             };
-            if certificate.parts.is_empty() {
-                continue;
-            }
-            "violated".clone_into(&mut certificate.verdict);
-            certificate.parts[0].witness = None;
-            certificate.parts.truncate(1);
             for _ in 0..20 {
                 let places = operations.len() as u64 * 2;
                 let pattern = PATTERNS[rng.random_range(0..PATTERNS.len())].to_owned();
