@@ -90,23 +90,8 @@ fn appended(part: &Part, story: &Story<'_>) -> Option<(Register, bool)> {
 
 /// Whether a cause names operations of the history alone, and none that must have been somebody's.
 fn names_only(cause: &Cause, operations: usize) -> bool {
-    let named = |ids: &[u32]| {
-        let is_known = |&id: &u32| id == NONE || (id as usize) < operations;
-        ids.iter().all(is_known)
-    };
-    match cause {
-        Cause::Unwritten { observer, .. } => named(&[*observer]),
-        Cause::ReplacedTwice { first, second } => named(&[*first, *second]),
-        Cause::Circle { updates } => named(updates),
-        Cause::Backwards { first, then } => named(&[*first, *then]),
-        Cause::Crossed {
-            a_first,
-            b_last,
-            b_first,
-            a_last,
-        } => named(&[*a_first, *b_last, *b_first, *a_last]),
-        Cause::Ambiguous { .. } => true,
-    }
+    let is_known = |&id: &u32| id == NONE || (id as usize) < operations;
+    pattern(cause).1.iter().all(is_known)
 }
 
 /// The part as a register that holds `nil` before everything.
@@ -148,9 +133,9 @@ fn as_register(part: &Part, initial: Atom, values: &Values) -> Option<Register> 
     })
 }
 
-/// What shows a cause.
-pub(super) fn proof(part: &Part, cause: &Cause) -> Proof {
-    let (pattern, ids) = match cause {
+/// The pattern that a cause is, and the operations that make it.
+fn pattern(cause: &Cause) -> (&'static str, Vec<u32>) {
+    match cause {
         Cause::Unwritten { observer, .. } => ("thin-air", vec![*observer]),
         Cause::ReplacedTwice { first, second } => ("replaced-twice", vec![*first, *second]),
         Cause::Circle { updates } => ("circle", updates.clone()),
@@ -162,7 +147,12 @@ pub(super) fn proof(part: &Part, cause: &Cause) -> Proof {
             a_last,
         } => ("crossed", vec![*a_first, *b_last, *b_first, *a_last]),
         Cause::Ambiguous { .. } => ("search", Vec::new()),
-    };
+    }
+}
+
+/// What shows a cause.
+pub(super) fn proof(part: &Part, cause: &Cause) -> Proof {
+    let (pattern, ids) = pattern(cause);
     let place = |id: u32| (id != NONE).then(|| part.place(id));
     Proof {
         pattern: pattern.to_owned(),
